@@ -1,0 +1,95 @@
+//! Why ports are short, with stable ids.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::{Level, OwnerShare};
+
+macro_rules! cause_ids {
+    ($($(#[$doc:meta])* $name:ident = $id:literal,)*) => {
+        /// A cause's stable id.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum CauseId { $($(#[$doc])* $name,)* }
+
+        impl CauseId {
+            /// Every cause.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The id as reports show it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $id,)* }
+            }
+        }
+    };
+}
+
+cause_ids! {
+    /// One source and destination have used up their range.
+    ConnectTupleDry = "connect.tuple-dry",
+    /// Bound sockets burn the range for every destination.
+    ConnectRangeLocked = "connect.range-locked",
+    /// Connections are opened and closed faster than TIME_WAIT lets go.
+    ConnectTimeWait = "connect.time-wait",
+    /// `bind(addr, 0)` finds no port.
+    BindRangeDry = "bind.range-dry",
+    /// UDP sockets hold the whole range.
+    UdpRangeDry = "udp.range-dry",
+    /// The range is small, or much of it is reserved.
+    RangeNarrow = "range.narrow",
+    /// The range has an odd number of ports.
+    RangeOddSize = "range.odd-size",
+    /// A service's own port lies inside the range.
+    RangeOverlapsListener = "range.overlaps-listener",
+    /// Past half the range, `connect()` gets slow.
+    ConnectSlow = "connect.slow",
+    /// A program does not close what its peers have closed.
+    LeakCloseWait = "leak.close-wait",
+    /// A program binds sockets and neither connects nor closes them.
+    LeakBound = "leak.bound",
+    /// The process may open no more descriptors: not exhaustion of ports.
+    NotExhaustionDescriptorLimit = "not-exhaustion.descriptor-limit",
+}
+
+/// One number that a cause rests on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// What was counted, as a stable name: `in_use`, `time_wait`, `locked`, …
+    pub name: &'static str,
+    /// How many.
+    pub value: u64,
+    /// The same in words.
+    pub text: String,
+}
+
+/// Something to do about a cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remedy {
+    /// Stable id.
+    pub id: &'static str,
+    /// What to do, in one sentence.
+    pub summary: String,
+    /// A command to run next, where one helps.
+    pub command: Option<String>,
+    /// Whether the program has to be restarted for it to take effect.
+    pub restart_needed: bool,
+}
+
+/// Why ports are short.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cause {
+    /// Stable id.
+    pub id: CauseId,
+    /// How bad it is; [`Level::Ok`] is a note.
+    pub level: Level,
+    /// The cause in one sentence, with numbers.
+    pub summary: String,
+    /// The numbers.
+    pub evidence: Vec<Evidence>,
+    /// Who holds the ports, the largest share first.
+    pub owners: Vec<OwnerShare>,
+    /// What to do, the safest first.
+    pub remedies: Vec<Remedy>,
+    /// What not to do.
+    pub avoid: Vec<String>,
+}

@@ -1,0 +1,48 @@
+//! The vocabulary and the rules of local-port allocation.
+//!
+//! Everything here is a function of its arguments: no file, clock, environment, randomness, or
+//! operating system. The crate is `no_std`, so the compiler holds that. What the operating system
+//! says arrives as [`Socket`]s and [`Limits`]; what leaves is a [`Ledger`], a [`Headroom`] and a
+//! [`Verdict`].
+//!
+//! The rules are those of Linux (`__inet_hash_connect`, `inet_csk_get_port`, `udp_lib_get_port`);
+//! each is stated beside the function that applies it and is asked of a real kernel by the tests
+//! of `dryport-lab`.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod bucket;
+mod cause;
+mod census;
+mod conflict;
+mod coverage;
+mod headroom;
+mod ledger;
+mod level;
+mod limits;
+mod owner;
+mod port;
+mod request;
+mod socket;
+mod tuple;
+mod verdict;
+
+pub use bucket::{BucketState, Buckets};
+pub use cause::{Cause, CauseId, Evidence, Remedy};
+pub use census::{BoundSocket, Census, RequestUse, SocketKey};
+pub use conflict::{Overlap, address_overlap, claim_conflict};
+pub use coverage::{Coverage, Fact, Seen};
+pub use headroom::{HeadroomCount, ProbeKind};
+pub use ledger::{Class, Headroom, Ledger, PortClasses};
+pub use level::{Level, Thresholds};
+pub use limits::{Features, Limits, Platform, TimeWaitReuse};
+pub use owner::{Owner, OwnerShare, Owners};
+pub use port::{PortRange, PortSet};
+pub use request::{Claim, Method, Request, SocketPortRange};
+pub use socket::{Family, Origin, Protocol, Socket, State, TimeWait};
+pub use tuple::{TupleHold, tuple_hold};
+pub use verdict::{NamespaceFacts, RequestVerdict, Verdict, judge};

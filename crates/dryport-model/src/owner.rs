@@ -1,0 +1,119 @@
+//! Who holds sockets.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// A process as `/proc` tells it. Every string is hostile input, made printable by its reader.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Owner {
+    /// Process id, in the reader's pid namespace.
+    pub pid: u32,
+    /// Name (`comm`).
+    pub name: String,
+    /// Path of the executable; `None` where it may not be read.
+    pub executable: Option<String>,
+    /// cgroup path.
+    pub cgroup: Option<String>,
+    /// Container id, found in the cgroup path.
+    pub container: Option<String>,
+    /// systemd unit, found in the cgroup path.
+    pub unit: Option<String>,
+}
+
+/// A process and how many ports it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnerShare {
+    /// Index into [`Owners::processes`].
+    pub process: u32,
+    /// Number of ports.
+    pub ports: u32,
+}
+
+/// Which process holds which socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Owners {
+    /// The processes that hold sockets.
+    pub processes: Vec<Owner>,
+    /// Inode number and index of the process, sorted; a socket shared by several processes stands
+    /// here several times.
+    by_inode: Vec<(u32, u32)>,
+}
+
+impl Owners {
+    /// From pairs of socket inode and index into `processes`, in any order.
+    #[must_use]
+    pub fn new(processes: Vec<Owner>, mut by_inode: Vec<(u32, u32)>) -> Self {
+        by_inode.sort_unstable();
+        by_inode.dedup();
+        Self {
+            processes,
+            by_inode,
+        }
+    }
+
+    /// The processes that hold a socket.
+    pub fn of(&self, inode: u32) -> impl Iterator<Item = (u32, &Owner)> + '_ {
+        let first = self.by_inode.partition_point(|(other, _)| *other < inode);
+        self.by_inode
+            .iter()
+            .skip(first)
+            .take_while(move |(other, _)| *other == inode && inode != 0)
+            .filter_map(|(_, process)| Some((*process, self.processes.get(*process as usize)?)))
+    }
+
+    /// Counts sockets by process, the largest share first. A socket that several processes hold
+    /// counts for each.
+    #[must_use]
+    pub fn shares(&self, inodes: impl Iterator<Item = u32>) -> Vec<OwnerShare> {
+        let mut counts = alloc::vec![0_u32; self.processes.len()];
+        for inode in inodes {
+            for (process, _) in self.of(inode) {
+                if let Some(count) = counts.get_mut(process as usize) {
+                    *count += 1;
+                }
+            }
+        }
+        let mut shares: Vec<OwnerShare> = counts
+            .into_iter()
+            .enumerate()
+            .filter(|(_, ports)| *ports > 0)
+            .map(|(process, ports)| OwnerShare {
+                process: process as u32,
+                ports,
+            })
+            .collect();
+        shares.sort_by_key(|share| (core::cmp::Reverse(share.ports), share.process));
+        shares
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_socket_counts_for_each_of_its_processes() {
+        let process = |pid| Owner {
+            pid,
+            ..Owner::default()
+        };
+        let owners = Owners::new(
+            [process(7), process(8)].into(),
+            [(50, 1), (40, 0), (40, 1)].into(),
+        );
+        let shares = owners.shares([40, 50, 0, 99].into_iter());
+        assert_eq!(
+            shares,
+            [
+                OwnerShare {
+                    process: 1,
+                    ports: 2
+                },
+                OwnerShare {
+                    process: 0,
+                    ports: 1
+                }
+            ]
+        );
+    }
+}
