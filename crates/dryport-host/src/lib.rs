@@ -1,1 +1,23 @@
-//! Stub.
+//! What the operating system says: its sockets, settings and owners, and its answers when asked.
+//!
+//! This is the only floor with `cfg(target_os)` and `unsafe`. It asks and translates; it decides
+//! nothing: the rules are in `dryport-model`, the formats in `dryport-wire`. [`survey`] strings
+//! the three steps together: facts, rule, effect.
+
+mod error;
+#[cfg(target_os = "linux")]
+mod linux;
+
+pub use error::{Error, Result};
+#[cfg(target_os = "linux")]
+pub use linux::{
+    limits::{LimitsRead, read_limits},
+    namespace::{Namespace, NamespaceId, NamespaceSpec},
+    owners::{OwnerWalk, read_owners},
+    probe::{Probe, ProbeAnswer},
+    process::{ConnectHooks, DescriptorLimit, Process},
+    resolve::resolve,
+    route::{device_index, device_name, device_names, route_to},
+    sockets::{SocketReader, Tally},
+    survey,
+};

@@ -271,6 +271,14 @@ impl<'a> Census<'a> {
             .map(|entry| entry.inode)
     }
 
+    /// Inodes of every socket in the range that a program holds, listening and UDP ones included.
+    pub fn inodes(&self) -> impl Iterator<Item = u32> + '_ {
+        let bound = self.bound.iter().map(|bound| bound.socket.inode);
+        let clients = self.entries.iter().map(|entry| entry.inode);
+        let udp = self.udp.iter().flat_map(|udp| udp.sockets.iter().map(|(_, inode)| *inode));
+        bound.chain(clients).chain(udp).filter(|inode| *inode != 0)
+    }
+
     /// The bind buckets as known now.
     #[must_use]
     pub const fn buckets(&self) -> &Buckets {

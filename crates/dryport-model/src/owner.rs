@@ -61,6 +61,18 @@ impl Owners {
             .filter_map(|(_, process)| Some((*process, self.processes.get(*process as usize)?)))
     }
 
+    /// How many of these sockets have no process here.
+    #[must_use]
+    pub fn count_unowned(&self, mut inodes: Vec<u32>) -> usize {
+        inodes.sort_unstable();
+        let mut owned = self.by_inode.iter().map(|(inode, _)| *inode).peekable();
+        let is_unowned = |inode: &&u32| {
+            while owned.next_if(|owned| *owned < **inode).is_some() {}
+            owned.peek() != Some(*inode)
+        };
+        inodes.iter().filter(is_unowned).count()
+    }
+
     /// Counts sockets by process, the largest share first. A socket that several processes hold
     /// counts for each.
     #[must_use]
@@ -101,6 +113,7 @@ mod tests {
             [process(7), process(8)].into(),
             [(50, 1), (40, 0), (40, 1)].into(),
         );
+        assert_eq!(owners.count_unowned([99, 50, 41, 40, 40].into()), 2);
         let shares = owners.shares([40, 50, 0, 99].into_iter());
         assert_eq!(
             shares,

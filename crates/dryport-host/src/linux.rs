@@ -1,0 +1,13 @@
+//! Linux: netlink, `/proc`, and sockets that ask.
+
+pub(crate) mod features;
+pub(crate) mod limits;
+pub(crate) mod namespace;
+pub(crate) mod netlink;
+pub(crate) mod owners;
+pub(crate) mod probe;
+pub(crate) mod process;
+pub(crate) mod resolve;
+pub(crate) mod route;
+pub(crate) mod sockets;
+pub mod survey;

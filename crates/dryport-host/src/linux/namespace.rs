@@ -1,0 +1,168 @@
+//! Network namespaces: naming them and entering them.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::error::{Error, Result};
+
+/// Where `ip netns add` keeps its names.
+const NAMED: &str = "/run/netns";
+/// The initial network namespace since Linux 6.18 (`PROC_NET_INIT_INO`); before, its number was
+/// not fixed.
+const INITIAL_NET_NAMESPACE: u64 = 0xEFFF_FFF9;
+/// The initial pid namespace (`PROC_PID_INIT_INO`), fixed in the kernel.
+const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// Which namespace a command is about, as a person writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamespaceSpec {
+    /// A name given by `ip netns add`.
+    Name(String),
+    /// `pid:N`: the one that a process lives in.
+    Pid(u32),
+}
+
+impl FromStr for NamespaceSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if let Some(pid) = text.strip_prefix("pid:") {
+            return match pid.parse() {
+                Ok(pid) if pid > 0 => Ok(Self::Pid(pid)),
+                _ => Err(format!("{pid:?} is not a process id")),
+            };
+        }
+        if text.is_empty() || text.contains('/') || text == "." || text == ".." {
+            return Err(format!("{text:?} is not the name of a network namespace"));
+        }
+        Ok(Self::Name(text.into()))
+    }
+}
+
+impl fmt::Display for NamespaceSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Pid(pid) => write!(f, "pid:{pid}"),
+        }
+    }
+}
+
+/// A namespace as reports name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceId {
+    /// Inode number of the namespace, unique while it exists.
+    pub inode: u64,
+    /// Its name, or `host` for that of the machine's first process; `None` where it has none or
+    /// it could not be told.
+    pub name: Option<String>,
+}
+
+/// The network namespaces of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Namespace;
+
+impl Namespace {
+    /// The one that the calling thread is in.
+    ///
+    /// # Errors
+    /// `/proc` is not there.
+    pub fn current() -> Result<NamespaceId> {
+        let path = "/proc/thread-self/ns/net";
+        let inode = inode(Path::new(path)).map_err(|error| Error::system(path, error))?;
+        Ok(NamespaceId { inode, name: name_of(inode) })
+    }
+
+    /// Moves the calling thread into a namespace. Threads started afterwards by it follow.
+    ///
+    /// A namespace that belongs to a user namespace of our own (a rootless container) is entered
+    /// through that one; this works only while the program has a single thread.
+    ///
+    /// # Errors
+    /// It does not exist, or may not be entered.
+    pub fn enter(spec: &NamespaceSpec) -> Result<()> {
+        let name = spec.to_string();
+        let forbidden = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => missing(spec),
+            _ => Error::NamespaceForbidden { name: name.clone(), source },
+        };
+        let path = match spec {
+            NamespaceSpec::Name(name) => Path::new(NAMED).join(name),
+            NamespaceSpec::Pid(pid) => of_process(*pid, "net"),
+        };
+        let file = File::open(path).map_err(forbidden)?;
+        let Err(first) = enter(&file, LinkNameSpaceType::Network) else { return Ok(()) };
+        if let NamespaceSpec::Pid(pid) = spec
+            && let Ok(user) = File::open(of_process(*pid, "user"))
+            && enter(&user, LinkNameSpaceType::User).is_ok()
+        {
+            return enter(&file, LinkNameSpaceType::Network).map_err(forbidden);
+        }
+        Err(forbidden(first))
+    }
+}
+
+fn missing(spec: &NamespaceSpec) -> Error {
+    match spec {
+        NamespaceSpec::Name(name) => Error::NoNamespace { name: name.clone() },
+        NamespaceSpec::Pid(pid) => Error::NoProcess { pid: *pid },
+    }
+}
+
+fn of_process(pid: u32, kind: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/ns/{kind}"))
+}
+
+fn enter(file: &File, kind: LinkNameSpaceType) -> io::Result<()> {
+    Ok(move_into_link_name_space(file.as_fd(), Some(kind))?)
+}
+
+fn inode(path: &Path) -> io::Result<u64> {
+    fs::metadata(path).map(|metadata| metadata.ino())
+}
+
+/// `host` is the initial namespace, or that of pid 1 where pid 1 is the machine's and not a
+/// container's.
+fn name_of(net: u64) -> Option<String> {
+    if net == INITIAL_NET_NAMESPACE {
+        return Some("host".into());
+    }
+    let on_host = inode(Path::new("/proc/self/ns/pid")).is_ok_and(|pid| pid == INITIAL_PID_NAMESPACE);
+    if on_host && inode(Path::new("/proc/1/ns/net")).is_ok_and(|first| first == net) {
+        return Some("host".into());
+    }
+    let named = fs::read_dir(NAMED).ok()?;
+    named
+        .filter_map(std::result::Result::ok)
+        .find(|entry| inode(&entry.path()).is_ok_and(|other| other == net))
+        .map(|entry| dryport_wire::procfs::printable(entry.file_name().as_encoded_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_a_name_or_a_process() {
+        assert_eq!("blue".parse(), Ok(NamespaceSpec::Name("blue".into())));
+        assert_eq!("pid:12".parse(), Ok(NamespaceSpec::Pid(12)));
+        for wrong in ["", "pid:", "pid:0", "pid:x", "../etc", "pid:99999999999"] {
+            assert!(wrong.parse::<NamespaceSpec>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_missing_namespace_is_named() {
+        let error = Namespace::enter(&NamespaceSpec::Name("no-such-one".into())).unwrap_err();
+        assert!(error.to_string().contains("no-such-one"));
+        let error = Namespace::enter(&NamespaceSpec::Pid(u32::MAX)).unwrap_err();
+        assert!(matches!(error, Error::NoProcess { .. }));
+    }
+}

@@ -1,0 +1,138 @@
+//! Which process holds which socket: a walk over `/proc/*/fd`.
+//!
+//! A process is asked for its name, executable and cgroup only if it holds a socket. The walk is
+//! shared between threads, since almost all of its time is spent in the kernel.
+
+use std::ffi::CStr;
+use std::fs;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use dryport_model::{Owner, Owners};
+use dryport_wire::procfs::{self, CgroupName};
+use rustix::fs::{Mode, OFlags, RawDir, open, readlinkat_raw};
+use rustix::io::Errno;
+
+use crate::error::{Error, Result};
+
+/// What the walk found.
+#[derive(Debug, Default)]
+pub struct OwnerWalk {
+    /// The processes and their sockets.
+    pub owners: Owners,
+    /// Processes whose descriptors may not be read.
+    pub forbidden: u32,
+}
+
+/// Walks over every process that may be read.
+///
+/// # Errors
+/// `/proc` cannot be listed.
+pub fn read_owners() -> Result<OwnerWalk> {
+    let pids = process_ids()?;
+    let next = AtomicUsize::new(0);
+    let threads = thread::available_parallelism().map_or(1, usize::from).clamp(1, 4);
+    let parts: Vec<Part> = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| walk(&pids, &next))).collect();
+        let mut parts = vec![walk(&pids, &next)];
+        parts.extend(others.into_iter().filter_map(|other| other.join().ok()));
+        parts
+    });
+    Ok(merge(parts))
+}
+
+/// What one thread found.
+#[derive(Default)]
+struct Part {
+    processes: Vec<Owner>,
+    by_inode: Vec<(u32, u32)>,
+    forbidden: u32,
+}
+
+fn merge(parts: Vec<Part>) -> OwnerWalk {
+    let mut all = Part::default();
+    for part in parts {
+        let first = all.processes.len() as u32;
+        all.processes.extend(part.processes);
+        all.by_inode.extend(part.by_inode.into_iter().map(|(inode, process)| (inode, process + first)));
+        all.forbidden += part.forbidden;
+    }
+    OwnerWalk { owners: Owners::new(all.processes, all.by_inode), forbidden: all.forbidden }
+}
+
+fn process_ids() -> Result<Vec<u32>> {
+    let entries = fs::read_dir("/proc").map_err(|error| Error::system("list /proc", error))?;
+    Ok(entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect())
+}
+
+fn walk(pids: &[u32], next: &AtomicUsize) -> Part {
+    let mut part = Part::default();
+    let mut buffer = Vec::with_capacity(32 * 1024);
+    while let Some(pid) = pids.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let process = part.processes.len() as u32;
+        let before = part.by_inode.len();
+        match sockets_of(*pid, buffer.spare_capacity_mut(), |inode| {
+            part.by_inode.push((inode, process));
+        }) {
+            Ok(()) => {}
+            Err(Errno::ACCESS | Errno::PERM) => part.forbidden += 1,
+            // The process ended meanwhile.
+            Err(_) => {}
+        }
+        if part.by_inode.len() > before {
+            part.processes.push(describe(*pid));
+        }
+    }
+    part
+}
+
+/// The inode of every socket that a process has open.
+pub(crate) fn sockets_of(
+    pid: u32,
+    buffer: &mut [MaybeUninit<u8>],
+    mut on_socket: impl FnMut(u32),
+) -> std::result::Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = open(format!("/proc/{pid}/fd"), flags, Mode::empty())?;
+    let mut entries = RawDir::new(&directory, buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        if let Some(inode) = socket_inode(&directory, entry.file_name()) {
+            on_socket(inode);
+        }
+    }
+    Ok(())
+}
+
+/// `socket:[12345]` → 12345.
+fn socket_inode(directory: &OwnedFd, name: &CStr) -> Option<u32> {
+    if !name.to_bytes().first()?.is_ascii_digit() {
+        return None;
+    }
+    let mut target = [MaybeUninit::<u8>::uninit(); 64];
+    let (target, _) = readlinkat_raw(directory, name, target.as_mut_slice()).ok()?;
+    procfs::socket_inode(target)
+}
+
+/// Name, executable and cgroup of a process, made printable.
+pub(crate) fn describe(pid: u32) -> Owner {
+    let root = Path::new("/proc").join(pid.to_string());
+    let comm = fs::read(root.join("comm")).unwrap_or_default();
+    let executable = fs::read_link(root.join("exe")).ok();
+    let cgroups = fs::read(root.join("cgroup")).unwrap_or_default();
+    let cgroup = procfs::cgroup_path(&cgroups);
+    let name = cgroup.map(CgroupName::of).unwrap_or_default();
+    Owner {
+        pid,
+        name: procfs::parse_comm(&comm),
+        executable: executable.map(|path| procfs::printable(path.as_os_str().as_encoded_bytes())),
+        cgroup: cgroup.map(procfs::printable),
+        container: name.container,
+        unit: name.unit,
+    }
+}

@@ -1,0 +1,178 @@
+//! Asking the kernel about one port, without privilege and without a trace.
+//!
+//! A socket confined to one port by `IP_LOCAL_PORT_RANGE` (6.3) either gets it or not. TCP
+//! `connect` probes go to an address on lo where nobody listens, never to the real destination, so
+//! that no TIME_WAIT of a real 4-tuple is taken over. The probe itself is an automatic connection
+//! and so shares the port with others of its kind for the microseconds that it lasts.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use dryport_model::{Family, ProbeKind, Protocol};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
+
+/// Where `connect` probes go. The watch leaves connections to it out of its counts.
+const NOBODY: Ipv4Addr = Ipv4Addr::new(127, 255, 255, 254);
+
+/// The kernel's answer about one port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeAnswer {
+    /// The port would be granted.
+    Granted,
+    /// It would not.
+    Refused,
+    /// The answer tells nothing (lo is down, a firewall, no memory).
+    Silent,
+}
+
+impl ProbeAnswer {
+    /// `None` where the answer tells nothing.
+    #[must_use]
+    pub const fn granted(self) -> Option<bool> {
+        match self {
+            Self::Granted => Some(true),
+            Self::Refused => Some(false),
+            Self::Silent => None,
+        }
+    }
+}
+
+/// A way of asking, for one kind of request, in the namespace of the calling thread.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    kind: ProbeKind,
+    device: Option<String>,
+}
+
+impl Probe {
+    /// A probe of this kind; `None` where the kernel has no `IP_LOCAL_PORT_RANGE` (before 6.3).
+    #[must_use]
+    pub fn new(kind: ProbeKind) -> Option<Self> {
+        let device = match kind {
+            ProbeKind::Bind { device, .. } if device != 0 => Some(super::route::device_name(device)?),
+            _ => None,
+        };
+        let probe = Self { kind, device };
+        let socket = probe.socket().ok()?;
+        confine(&socket, 1).ok()?;
+        Some(probe)
+    }
+
+    /// Asks about one port.
+    #[must_use]
+    pub fn ask(&self, port: u16) -> ProbeAnswer {
+        match self.kind {
+            ProbeKind::Connect => self.ask_connect(port),
+            ProbeKind::Bind { local, v6only, family, .. } => {
+                self.ask_bind(port, local, v6only, family).unwrap_or(ProbeAnswer::Silent)
+            }
+        }
+    }
+
+    /// A refusal is asked for twice, on two 4-tuples: the first may have been held by another
+    /// prober at this very moment.
+    fn ask_connect(&self, port: u16) -> ProbeAnswer {
+        let mut last = ProbeAnswer::Silent;
+        for destination_port in [1, 2] {
+            last = self.connect_once(port, destination_port).unwrap_or(ProbeAnswer::Silent);
+            if last != ProbeAnswer::Refused {
+                return last;
+            }
+        }
+        last
+    }
+
+    fn connect_once(&self, port: u16, destination_port: u16) -> io::Result<ProbeAnswer> {
+        let socket = self.socket()?;
+        confine(&socket, port)?;
+        // Should somebody listen there after all, the connection must end without TIME_WAIT.
+        sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
+        let answer = net::connect(&socket, &SocketAddr::from((NOBODY, destination_port)));
+        Ok(match answer {
+            Ok(()) | Err(Errno::INPROGRESS | Errno::CONNREFUSED) => ProbeAnswer::Granted,
+            Err(Errno::ADDRNOTAVAIL) => ProbeAnswer::Refused,
+            Err(_) => ProbeAnswer::Silent,
+        })
+    }
+
+    fn ask_bind(
+        &self,
+        port: u16,
+        local: IpAddr,
+        v6only: bool,
+        family: Family,
+    ) -> io::Result<ProbeAnswer> {
+        let socket = self.socket()?;
+        confine(&socket, port)?;
+        if family == Family::V6 {
+            sockopt::set_ipv6_v6only(&socket, v6only)?;
+        }
+        if let Some(device) = &self.device {
+            bind_to_device(&socket, device)?;
+        }
+        Ok(match net::bind(&socket, &SocketAddr::new(in_family(local, family), 0)) {
+            Ok(()) => ProbeAnswer::Granted,
+            Err(Errno::ADDRINUSE) => ProbeAnswer::Refused,
+            Err(_) => ProbeAnswer::Silent,
+        })
+    }
+
+    fn socket(&self) -> io::Result<OwnedFd> {
+        let (protocol, family) = match self.kind {
+            ProbeKind::Connect => (Protocol::Tcp, Family::V4),
+            ProbeKind::Bind { protocol, family, .. } => (protocol, family),
+        };
+        let (kind, number) = match protocol {
+            Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
+            Protocol::Udp => (SocketType::DGRAM, ipproto::UDP),
+        };
+        let family = match family {
+            Family::V4 => AddressFamily::INET,
+            Family::V6 => AddressFamily::INET6,
+        };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        Ok(net::socket_with(family, kind, flags, Some(number))?)
+    }
+}
+
+/// The address as a socket of this family writes it: IPv4 in an IPv6 socket is v4-mapped.
+fn in_family(address: IpAddr, family: Family) -> IpAddr {
+    match (address, family) {
+        (IpAddr::V4(address), Family::V6) => IpAddr::V6(address.to_ipv6_mapped()),
+        (address, _) => address,
+    }
+}
+
+/// `IP_LOCAL_PORT_RANGE` = one port. rustix has no name for it.
+fn confine(socket: &OwnedFd, port: u16) -> io::Result<()> {
+    const IP_LOCAL_PORT_RANGE: libc::c_int = 51;
+    let range = u32::from(port) << 16 | u32::from(port);
+    set_option(socket, libc::IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range.to_ne_bytes())
+}
+
+fn bind_to_device(socket: &OwnedFd, device: &str) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device.as_bytes())
+}
+
+fn set_option(
+    socket: &OwnedFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &[u8],
+) -> io::Result<()> {
+    // SAFETY: the pointer and the length describe `value`, which outlives the call; the kernel
+    // only reads it.
+    let status = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            value.as_ptr().cast(),
+            value.len() as libc::socklen_t,
+        )
+    };
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

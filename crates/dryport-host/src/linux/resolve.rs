@@ -1,0 +1,41 @@
+//! Names of hosts. They are resolved only where a person gave one.
+
+use std::net::IpAddr;
+
+use crate::error::{Error, Result};
+
+/// The addresses of a name, as the system's resolver orders them.
+///
+/// # Errors
+/// [`Error::NoSuchHost`].
+pub fn resolve(name: &str) -> Result<Vec<IpAddr>> {
+    let failed = |reason: String| Error::NoSuchHost { name: name.into(), reason };
+    let addresses = lookup(name).map_err(failed)?;
+    if addresses.is_empty() { Err(failed("it has no address".into())) } else { Ok(addresses) }
+}
+
+#[cfg(not(target_feature = "crt-static"))]
+fn lookup(name: &str) -> std::result::Result<Vec<IpAddr>, String> {
+    use std::net::ToSocketAddrs;
+    let mut found: Vec<IpAddr> =
+        (name, 0).to_socket_addrs().map_err(|e| e.to_string())?.map(|a| a.ip()).collect();
+    found.dedup();
+    Ok(found)
+}
+
+/// A static glibc cannot load the machine's name service modules, so the machine's own `getent`
+/// is asked.
+#[cfg(target_feature = "crt-static")]
+fn lookup(name: &str) -> std::result::Result<Vec<IpAddr>, String> {
+    let output = std::process::Command::new("getent")
+        .args(["ahosts", "--", name])
+        .output()
+        .map_err(|error| format!("getent: {error}; give an address instead"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut found: Vec<IpAddr> = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+        .collect();
+    found.dedup();
+    if found.is_empty() { Err("getent does not know it".into()) } else { Ok(found) }
+}

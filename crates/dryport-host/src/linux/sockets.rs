@@ -1,0 +1,179 @@
+//! Reading the sockets of the calling thread's network namespace through sock_diag.
+
+use std::net::IpAddr;
+
+use dryport_model::{Family, Protocol, Socket};
+use dryport_wire::bytecode::Bytecode;
+use dryport_wire::sock_diag::{
+    self, EXTENSION_INFO, Families, Query, Row, decode_row, decode_socket, state_bit,
+};
+use rustix::io::Errno;
+
+use super::netlink::{Failure, Netlink};
+use crate::error::{Error, Result};
+
+/// What a dump brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Rows read.
+    pub rows: u64,
+    /// Rows that could not be understood.
+    pub unreadable: u64,
+}
+
+/// Reads sockets. Tied to the network namespace of the thread that opened it.
+pub struct SocketReader {
+    netlink: Netlink,
+}
+
+impl SocketReader {
+    /// Opens the reader.
+    ///
+    /// # Errors
+    /// The kernel has no sock_diag, or forbids netlink sockets.
+    pub fn open() -> Result<Self> {
+        let netlink = Netlink::sock_diag()
+            .map_err(|source| Error::SockDiag { what: "open", source })?;
+        Ok(Self { netlink })
+    }
+
+    /// Runs a reading, and runs it anew with a fresh reader where a dump broke off: at most three
+    /// times. What the broken one counted must be thrown away, so `read` starts from nothing.
+    ///
+    /// # Errors
+    /// What `read` fails with, [`Error::BrokenDump`] the third time only.
+    pub fn retrying<T>(mut read: impl FnMut(&mut Self) -> Result<T>) -> Result<T> {
+        const TRIES: u32 = 3;
+        let mut tries = 1;
+        loop {
+            match read(&mut Self::open()?) {
+                Err(Error::BrokenDump { .. }) if tries < TRIES => tries += 1,
+                done => return done,
+            }
+        }
+    }
+
+    /// Every TCP socket of both families, bound-but-idle ones included, in one walk.
+    ///
+    /// # Errors
+    /// The kernel refuses, or the dump breaks off.
+    pub fn tcp(&mut self, observe: impl FnMut(&Socket)) -> Result<Tally> {
+        self.dump("tcp", &Query::all(Families::Both, Protocol::Tcp), observe)
+    }
+
+    /// Every UDP socket of a family.
+    ///
+    /// # Errors
+    /// As [`SocketReader::tcp`].
+    pub fn udp(
+        &mut self,
+        family: Family,
+        observe: impl FnMut(&Socket),
+    ) -> Result<Tally> {
+        let (what, families) = match family {
+            Family::V4 => ("udp", Families::V4),
+            Family::V6 => ("udp6", Families::V6),
+        };
+        self.dump(what, &Query::all(families, Protocol::Udp), observe)
+    }
+
+    /// The TCP sockets whose program chose their port itself (`SOCK_BINDPORT_LOCK`). With
+    /// `idle_only`, listening and bound-but-idle ones alone, which spares the walk over the
+    /// connections.
+    ///
+    /// # Errors
+    /// As [`SocketReader::tcp`].
+    pub fn tcp_fixed_ports(
+        &mut self,
+        idle_only: bool,
+        observe: impl FnMut(&Socket),
+    ) -> Result<Tally> {
+        let states = if idle_only {
+            sock_diag::STATE_LISTEN | sock_diag::STATE_BOUND_INACTIVE
+        } else {
+            sock_diag::ALL_STATES
+        };
+        let query = Query {
+            states,
+            filter: Some(Bytecode::not_automatic()),
+            ..Query::all(Families::Both, Protocol::Tcp)
+        };
+        self.dump("tcp, fixed ports", &query, observe)
+    }
+
+    /// Whether live connections to a peer use TCP timestamps: `None` where there are none, or
+    /// some do and some do not.
+    ///
+    /// # Errors
+    /// As [`SocketReader::tcp`].
+    pub fn peer_timestamps(&mut self, peer: IpAddr) -> Result<Option<bool>> {
+        // Established or later: the handshake has settled the options.
+        let states = [1, 4, 5, 8, 9, 11].into_iter().map(state_bit).fold(0, |all, bit| all | bit);
+        let bits = if peer.is_ipv4() { 32 } else { 128 };
+        let query = Query {
+            states,
+            extensions: EXTENSION_INFO,
+            filter: Some(Bytecode::remote(peer, bits, None)),
+            ..Query::all(Families::Both, Protocol::Tcp)
+        };
+        let (mut with, mut without) = (0_u32, 0_u32);
+        self.rows("tcp, one peer", &query, |row| match row.tcp_info {
+            Some(info) if info.has_timestamps() => with += 1,
+            Some(_) => without += 1,
+            None => {}
+        })?;
+        Ok(match (with, without) {
+            (1.., 0) => Some(true),
+            (0, 1..) => Some(false),
+            _ => None,
+        })
+    }
+
+    /// Whole rows, attributes included.
+    fn rows(
+        &mut self,
+        what: &'static str,
+        query: &Query,
+        mut on_row: impl FnMut(&Row),
+    ) -> Result<()> {
+        self.exchange(what, query, |payload| {
+            if let Ok(row) = decode_row(payload, query.protocol) {
+                on_row(&row);
+            }
+        })
+    }
+
+    fn dump(
+        &mut self,
+        what: &'static str,
+        query: &Query,
+        mut observe: impl FnMut(&Socket),
+    ) -> Result<Tally> {
+        let mut tally = Tally::default();
+        self.exchange(what, query, |payload| match decode_socket(payload, query.protocol) {
+            Ok(socket) => {
+                tally.rows += 1;
+                observe(&socket);
+            }
+            Err(_) => tally.unreadable += 1,
+        })?;
+        Ok(tally)
+    }
+
+    fn exchange(
+        &mut self,
+        what: &'static str,
+        query: &Query,
+        mut on_payload: impl FnMut(&[u8]),
+    ) -> Result<()> {
+        let request = query.encode(1);
+        let done = self.netlink.exchange(&request, true, |frame| on_payload(frame.payload));
+        done.map_err(|failure| match failure {
+            Failure::Broken(reason) => Error::BrokenDump { what, reason },
+            Failure::Refused(Errno::BUSY) => {
+                Error::BrokenDump { what, reason: "the kernel is busy".into() }
+            }
+            other => Error::SockDiag { what, source: other.into_io() },
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! Exit codes, and the one kind of failure that a user sees.
+
+use std::io;
+use std::process::ExitCode as ProcessExit;
+
+use dryport_host::Error as HostError;
+use dryport_model::Level;
+use thiserror::Error;
+
+/// The exit codes: Nagios' convention, and `EX_USAGE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All is well, or the work is done.
+    Ok = 0,
+    /// It is getting tight.
+    Warning = 1,
+    /// Dry, or nearly.
+    Critical = 2,
+    /// Not enough could be seen, or the work failed.
+    Unknown = 3,
+    /// The arguments are wrong.
+    Usage = 64,
+}
+
+impl From<Exit> for ProcessExit {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<Level> for Exit {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Ok => Self::Ok,
+            Level::Warning => Self::Warning,
+            Level::Critical => Self::Critical,
+            Level::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// The system could not be asked.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// The arguments contradict each other.
+    #[error("{0}")]
+    Usage(String),
+    /// The answer could not be written.
+    #[error("the answer could not be written: {0}")]
+    Write(#[from] io::Error),
+}
+
+impl Failure {
+    /// Tells the user on standard error and gives the exit code. A closed pipe is no failure.
+    pub fn report(&self) -> Exit {
+        if let Self::Write(error) = self
+            && error.kind() == io::ErrorKind::BrokenPipe
+        {
+            return Exit::Ok;
+        }
+        anstream::eprintln!("dryport: {self}");
+        if let Some(hint) = self.hint() {
+            anstream::eprintln!("hint: {hint}");
+        }
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Host(_) | Self::Write(_) => Exit::Unknown,
+        }
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Usage(_) => "dryport --help tells how it is written",
+            Self::Write(_) => "is the disk full, or the file not writable?",
+            Self::Host(error) => match error {
+                HostError::NoNamespace { .. } => {
+                    "`ip netns list` names those there are; pid:N means that of a process"
+                }
+                HostError::NamespaceForbidden { .. } => "run it as root, or from inside",
+                HostError::NoProcess { .. } => "has it ended? `dryport see --by process` lists owners",
+                HostError::SockDiag { .. } => {
+                    "is the module tcp_diag (udp_diag) there? `modprobe tcp_diag` as root loads it"
+                }
+                HostError::BrokenDump { .. } => "the table changes fast; try again",
+                HostError::NoRoute { .. } => {
+                    "this is no lack of ports: see `ip route get`, and name the source with --from"
+                }
+                HostError::NoSuchHost { .. } => "give an address instead of the name",
+                HostError::NoDevice { .. } => "`ip link` names those there are",
+                HostError::Setting { .. } => "the file is not as Linux writes it; is /proc/sys real?",
+                _ => "is /proc mounted?",
+            },
+        })
+    }
+}

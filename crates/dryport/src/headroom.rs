@@ -1,0 +1,120 @@
+//! `dryport headroom DEST:PORT`.
+
+use std::net::{IpAddr, SocketAddr};
+
+use dryport_host::survey::{self, Means};
+use dryport_host::{Namespace, device_index, device_name, read_limits, resolve, route_to};
+use dryport_model::{Family, Method, Protocol, Request, Thresholds};
+use dryport_report::{HeadroomAnswer, NamespaceName, json, text};
+
+use crate::args::HeadroomArgs;
+use crate::destination::{Destination, Host};
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+
+/// Answers the command.
+pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
+    // Names are resolved where the user is, not in the namespace that is looked at.
+    let (address, scope) = resolved(&args.destination)?;
+    if let Some(spec) = &args.netns {
+        Namespace::enter(spec)?;
+    }
+    let request = request(args, address, scope)?;
+    let needs_types = request.protocol == Protocol::Tcp && request.method == Method::Bind;
+    let read = read_limits(needs_types)?;
+    let survey = survey::headroom(&request, &read, Means::ALL)?;
+    let (ledger, headroom) = (survey.classes.ledger(), survey.classes.headroom());
+    let thresholds = Thresholds::from(args.thresholds);
+    let (best, level) =
+        (thresholds.at_best(&ledger, headroom), thresholds.at_worst(&ledger, headroom));
+    let namespace = Namespace::current()?;
+    let answer = HeadroomAnswer {
+        request: &request,
+        namespace: NamespaceName { inode: namespace.inode, name: namespace.name },
+        classes: &survey.classes,
+        level,
+        level_is_uncertain: best != level,
+        time_wait_left_ms: survey.time_wait_left_ms,
+        device_name: if request.device == 0 { None } else { device_name(request.device) },
+        coverage: &survey.coverage,
+        notes: notes(&request, &read.limits),
+    };
+    output.write(|mut out| {
+        if output.json {
+            json::write_headroom(&mut out, &answer)
+        } else {
+            text::write_headroom(&mut out, &answer, &output.screen, output.quiet)
+        }
+    })?;
+    Ok(level.into())
+}
+
+fn resolved(destination: &Destination) -> Result<(IpAddr, Option<String>), Failure> {
+    Ok(match &destination.host {
+        Host::Address(address, scope) => (*address, scope.clone()),
+        Host::Name(name) => {
+            let first = resolve(name)?.into_iter().next();
+            // `resolve` gives at least one.
+            (first.unwrap_or(IpAddr::from([0, 0, 0, 0])), None)
+        }
+    })
+}
+
+/// What the program in question would ask of the kernel.
+fn request(args: &HeadroomArgs, address: IpAddr, scope: Option<String>) -> Result<Request, Failure> {
+    // A connect() to a link-local address binds the socket to the interface of its scope.
+    let device = args.device.clone().or(scope).map(|name| device_index(&name)).transpose()?;
+    let device = device.unwrap_or(0);
+    let family = if address.is_ipv6() { Family::V6 } else { Family::V4 };
+    let destination = SocketAddr::new(address.to_canonical(), args.destination.port);
+    let given = args.from.map(|from| from.to_canonical());
+    check_families(given, destination.ip())?;
+    let specific = given.filter(|from| !from.is_unspecified());
+    let routed = |source| route_to(destination.ip(), source, device);
+    let protocol = if args.udp { Protocol::Udp } else { Protocol::Tcp };
+    let source = match (protocol, args.bind, given) {
+        // The bound address is what counts, wildcard included.
+        (_, true, Some(from)) => Some(from),
+        (Protocol::Udp, false, _) => specific,
+        _ => match specific {
+            Some(from) => Some(from),
+            None => routed(None)?.source.map(|source| source.to_canonical()),
+        },
+    };
+    Ok(Request {
+        protocol,
+        method: if args.bind { Method::Bind } else { Method::Connect },
+        family: match source {
+            // bind() to :: for an IPv4 destination is an IPv6 socket.
+            Some(IpAddr::V6(_)) => Family::V6,
+            _ => family,
+        },
+        source,
+        source_bound: specific.is_some() || args.bind,
+        destination: Some(destination),
+        device,
+        port_range: args.port_range,
+        v6only: args.v6only,
+    })
+}
+
+fn check_families(from: Option<IpAddr>, destination: IpAddr) -> Result<(), Failure> {
+    match from {
+        Some(from) if !from.is_unspecified() && from.is_ipv4() != destination.is_ipv4() => {
+            Err(Failure::Usage(format!("--from {from} and {destination} are of different families")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn notes(request: &Request, limits: &dryport_model::Limits) -> Vec<String> {
+    let mut notes = Vec::new();
+    if limits.autobind_reuse && request.method == Method::Bind {
+        notes.push(
+            "net.ipv4.ip_autobind_reuse is 1: bind() to port 0 may share ports between sockets \
+             with SO_REUSEADDR beyond this number, and connect() then fails at random."
+                .into(),
+        );
+    }
+    notes
+}
