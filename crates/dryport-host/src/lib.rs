@@ -17,7 +17,7 @@ pub use linux::{
     probe::{Probe, ProbeAnswer},
     process::{ConnectHooks, DescriptorLimit, Process},
     resolve::resolve,
-    route::{device_index, device_name, device_names, route_to},
+    route::{device_index, device_name, device_names, route_to, with_route_source},
     sockets::{SocketReader, Tally},
     survey,
 };

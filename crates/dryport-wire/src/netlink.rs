@@ -4,11 +4,15 @@
 //! lengths are in the machine's byte order; everything is aligned to 4 bytes
 //! (`include/uapi/linux/netlink.h`). Nothing is allocated while reading.
 
-use alloc::vec::Vec;
-
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::WireError;
+
+mod attribute;
+mod message;
+
+pub use attribute::{Attribute, Attributes, attributes};
+pub use message::Message;
 
 /// This is a request.
 pub const NLM_F_REQUEST: u16 = 0x001;
@@ -35,12 +39,7 @@ const NLMSG_DONE: u16 = 3;
 const NLMSG_OVERRUN: u16 = 4;
 const NLMSGERR_ATTR_MSG: u16 = 1;
 
-const NLA_F_NESTED: u16 = 0x8000;
-/// Kinds are 14 bits: the two above are `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
-const NLA_TYPE_MASK: u16 = 0x3fff;
-
 const HEADER: usize = size_of::<Header>();
-const ATTRIBUTE_HEADER: usize = size_of::<AttributeHeader>();
 
 /// `struct nlmsghdr`.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -53,96 +52,10 @@ struct Header {
     port_id: u32,
 }
 
-/// `struct nlattr`.
-#[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-struct AttributeHeader {
-    length: u16,
-    kind: u16,
-}
-
 /// The next multiple of 4 (`NLMSG_ALIGN`, `NLA_ALIGN`).
 #[inline]
 const fn align(length: usize) -> usize {
     length.saturating_add(3) & !3
-}
-
-/// A message being written.
-#[derive(Debug)]
-pub struct Message {
-    bytes: Vec<u8>,
-}
-
-impl Message {
-    /// Starts a message with its header; `kind` and `flags` as in the kernel's headers.
-    #[must_use]
-    pub fn new(kind: u16, flags: u16, sequence: u32) -> Self {
-        let header = Header {
-            length: 0,
-            kind,
-            flags,
-            sequence,
-            port_id: 0,
-        };
-        Self {
-            bytes: Vec::from(header.as_bytes()),
-        }
-    }
-
-    /// Appends bytes and pads to 4.
-    pub fn push_bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.bytes.extend_from_slice(bytes);
-        self.pad();
-        self
-    }
-
-    /// Appends a fixed structure and pads to 4.
-    pub fn push(&mut self, value: &(impl IntoBytes + Immutable)) -> &mut Self {
-        self.push_bytes(value.as_bytes())
-    }
-
-    /// Appends an attribute. A value is cut to the 65,531 bytes that its length field can tell;
-    /// every attribute written by this crate has a far lower limit in the kernel, which then
-    /// refuses the message.
-    pub fn attribute(&mut self, kind: u16, value: &[u8]) -> &mut Self {
-        let room = usize::from(u16::MAX) - ATTRIBUTE_HEADER;
-        let value = value.get(..room).unwrap_or(value);
-        let length = (ATTRIBUTE_HEADER + value.len()) as u16;
-        self.push(&AttributeHeader { length, kind });
-        self.push_bytes(value)
-    }
-
-    /// Appends an attribute made of what `fill` appends (`NLA_F_NESTED` is set). One that grows
-    /// above 65,535 bytes gets a length that the kernel refuses.
-    pub fn nest(&mut self, kind: u16, fill: impl FnOnce(&mut Self)) -> &mut Self {
-        let start = self.bytes.len();
-        self.push(&AttributeHeader {
-            length: 0,
-            kind: kind | NLA_F_NESTED,
-        });
-        fill(self);
-        let length = u16::try_from(self.bytes.len() - start).unwrap_or(0);
-        self.overwrite(start, &length.to_ne_bytes());
-        self
-    }
-
-    /// Fills in the length and gives the bytes, ready to send.
-    #[must_use]
-    pub fn finish(mut self) -> Vec<u8> {
-        let length = u32::try_from(self.bytes.len()).unwrap_or(u32::MAX);
-        self.overwrite(0, &length.to_ne_bytes());
-        self.bytes
-    }
-
-    fn pad(&mut self) {
-        self.bytes.resize(align(self.bytes.len()), 0);
-    }
-
-    fn overwrite(&mut self, at: usize, bytes: &[u8]) {
-        if let Some(place) = self.bytes.get_mut(at..at + bytes.len()) {
-            place.copy_from_slice(bytes);
-        }
-    }
 }
 
 /// The messages of a receive buffer, in order. After an error the iterator ends, because the
@@ -318,142 +231,6 @@ impl<'a> Frame<'a> {
             Ok((number, _)) => number.saturating_neg().max(0),
             Err(_) => absent,
         }
-    }
-}
-
-/// The attributes of a payload (without its fixed structure), in order. After an error the
-/// iterator ends.
-#[inline]
-#[must_use]
-pub const fn attributes(payload: &[u8]) -> Attributes<'_> {
-    Attributes {
-        rest: payload,
-        offset: 0,
-    }
-}
-
-/// Iterator of [`attributes`].
-#[derive(Clone, Debug)]
-pub struct Attributes<'a> {
-    rest: &'a [u8],
-    offset: usize,
-}
-
-impl<'a> Iterator for Attributes<'a> {
-    type Item = Result<Attribute<'a>, WireError>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let (rest, offset) = (self.rest, self.offset);
-        self.rest = &[];
-        Some(match split_attribute(rest, offset) {
-            Ok((attribute, length)) => {
-                let next = align(length);
-                self.rest = rest.get(next..).unwrap_or(&[]);
-                self.offset += next;
-                Ok(attribute)
-            }
-            Err(error) => Err(error),
-        })
-    }
-}
-
-/// The first attribute and its unaligned length.
-#[inline]
-fn split_attribute(bytes: &[u8], offset: usize) -> Result<(Attribute<'_>, usize), WireError> {
-    let what = "netlink attribute";
-    let have = bytes.len();
-    let Ok((header, _)) = AttributeHeader::read_from_prefix(bytes) else {
-        return Err(WireError::Truncated {
-            what,
-            offset,
-            need: ATTRIBUTE_HEADER,
-            have,
-        });
-    };
-    let length = usize::from(header.length);
-    if length < ATTRIBUTE_HEADER {
-        return Err(WireError::BadLength {
-            what,
-            offset,
-            length,
-        });
-    }
-    let value = bytes
-        .get(ATTRIBUTE_HEADER..length)
-        .ok_or(WireError::Truncated {
-            what,
-            offset,
-            need: length,
-            have,
-        })?;
-    Ok((
-        Attribute {
-            kind: header.kind & NLA_TYPE_MASK,
-            value,
-        },
-        length,
-    ))
-}
-
-/// One attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attribute<'a> {
-    /// Its number, without the flags for nesting and byte order.
-    pub kind: u16,
-    /// Its bytes, without padding.
-    pub value: &'a [u8],
-}
-
-impl<'a> Attribute<'a> {
-    /// The value as one byte; `None` where it is shorter.
-    #[inline]
-    #[must_use]
-    pub fn u8(&self) -> Option<u8> {
-        self.value.first().copied()
-    }
-
-    /// The value as a number in the machine's byte order; `None` where it is shorter.
-    #[inline]
-    #[must_use]
-    pub fn u16(&self) -> Option<u16> {
-        u16::read_from_prefix(self.value)
-            .ok()
-            .map(|(number, _)| number)
-    }
-
-    /// The value as a number in the machine's byte order; `None` where it is shorter.
-    #[inline]
-    #[must_use]
-    pub fn u32(&self) -> Option<u32> {
-        u32::read_from_prefix(self.value)
-            .ok()
-            .map(|(number, _)| number)
-    }
-
-    /// The value as a number in the machine's byte order; `None` where it is shorter.
-    #[inline]
-    #[must_use]
-    pub fn u64(&self) -> Option<u64> {
-        u64::read_from_prefix(self.value)
-            .ok()
-            .map(|(number, _)| number)
-    }
-
-    /// The bytes up to the first NUL.
-    #[must_use]
-    pub fn text(&self) -> &'a [u8] {
-        let end = memchr::memchr(0, self.value).unwrap_or(self.value.len());
-        self.value.get(..end).unwrap_or(&[])
-    }
-
-    /// The attributes inside.
-    #[must_use]
-    pub const fn nested(&self) -> Attributes<'a> {
-        attributes(self.value)
     }
 }
 

@@ -108,9 +108,8 @@ pub fn parse_number(text: &str) -> Result<i64, SysctlError> {
 /// # Errors
 /// Not one whole number from 0 to 4,294,967,295.
 pub fn parse_u32(text: &str) -> Result<u32, SysctlError> {
-    text.trim_ascii()
-        .parse()
-        .map_err(|_| SysctlError::NotANumber { text: shown(text) })
+    let not_that = |_| SysctlError::NotANumber { text: shown(text) };
+    parse_number(text).and_then(|number| number.try_into().map_err(not_that))
 }
 
 fn push_run(text: &mut String, run: Option<(u16, u16)>) {
@@ -127,10 +126,12 @@ fn range(low: u16, high: u16) -> Result<PortRange, SysctlError> {
     PortRange::new(low, high).ok_or(SysctlError::UpsideDown { low, high })
 }
 
+/// Digits only: `parse` alone would take a `+`, which the kernel neither writes nor reads.
 fn port(text: &str) -> Result<u16, SysctlError> {
-    text.trim_ascii()
-        .parse()
-        .map_err(|_| SysctlError::NotAPort { text: shown(text) })
+    let digits = Some(text.trim_ascii()).filter(|text| !text.starts_with('+'));
+    digits
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| SysctlError::NotAPort { text: shown(text) })
 }
 
 fn shown(text: &str) -> String {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::IpAddr;
 
+use dryport_model::{Method, Protocol, Request};
 use dryport_wire::route::{Link, Route, decode_link, decode_route, links_request, route_request};
 
 use super::netlink::{Failure, Netlink};
@@ -22,6 +23,22 @@ pub fn route_to(destination: IpAddr, source: Option<IpAddr>, device: u32) -> Res
         .exchange(&request, false, |frame| route = decode_route(frame.payload).ok())
         .map_err(|failure| no_route(failure.into_io()))?;
     route.ok_or_else(|| no_route(io::Error::other("the kernel's answer was not understood")))
+}
+
+/// The request with the source address that the route gives it, where it has none of its own and
+/// the answer depends on it (TCP `connect`).
+///
+/// # Errors
+/// As [`route_to`].
+pub fn with_route_source(request: Request) -> Result<Request> {
+    let is_open = request.source.is_none_or(|source| source.is_unspecified());
+    match (request.protocol, request.method, request.destination) {
+        (Protocol::Tcp, Method::Connect, Some(destination)) if is_open => {
+            let route = route_to(destination.ip().to_canonical(), None, request.device)?;
+            Ok(Request { source: route.source.map(|source| source.to_canonical()), ..request })
+        }
+        _ => Ok(request),
+    }
 }
 
 /// Index and printable name of every interface.

@@ -14,11 +14,7 @@ use super::printable;
 pub fn cgroup_path(bytes: &[u8]) -> Option<&[u8]> {
     let lines = || bytes.split(|byte| *byte == b'\n').filter_map(split_line);
     let deep = |path: &&[u8]| *path != b"/";
-    let unified = || {
-        lines()
-            .filter(|line| line.is_unified())
-            .map(|line| line.path)
-    };
+    let unified = || lines().filter(Line::is_unified).map(|line| line.path);
     let systemd = || {
         lines()
             .filter(|line| line.controllers == b"name=systemd")

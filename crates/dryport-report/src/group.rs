@@ -1,0 +1,213 @@
+//! Counting sockets by destination, process, state and so on, for `see --by`.
+
+use core::cmp::Reverse;
+use core::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeMap, HashMap};
+
+use dryport_model::{Owner, Protocol, State};
+
+use crate::{NamespaceName, SeenSocket};
+
+/// What sockets are grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Remote address and port.
+    Destination,
+    /// The process that holds the socket.
+    Process,
+    /// State.
+    State,
+    /// Local address.
+    Source,
+    /// Network namespace.
+    Namespace,
+    /// Local port.
+    Port,
+}
+
+impl By {
+    /// Every grouping, in the order of the manual.
+    pub const ALL: [Self; 6] = [
+        Self::Destination,
+        Self::Process,
+        Self::State,
+        Self::Source,
+        Self::Namespace,
+        Self::Port,
+    ];
+
+    /// The word on the command line and in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Destination => "destination",
+            Self::Process => "process",
+            Self::State => "state",
+            Self::Source => "source",
+            Self::Namespace => "namespace",
+            Self::Port => "port",
+        }
+    }
+}
+
+/// What the sockets of a group have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Key {
+    Destination(SocketAddr),
+    NoDestination,
+    Process(u32),
+    /// The kernel keeps it on: TIME_WAIT, or closed and not yet acknowledged.
+    NoProcess,
+    /// Some process holds it, which could not be seen.
+    UnseenProcess,
+    State(State),
+    Source(IpAddr),
+    Namespace(u64),
+    Port(u16),
+}
+
+#[derive(Default)]
+struct Tally<'a> {
+    sockets: u64,
+    /// Namespace, protocol and port packed; made distinct now and then, and at the end.
+    ports: Vec<u32>,
+    states: BTreeMap<State, u64>,
+    owner: Option<&'a Owner>,
+    namespace: Option<&'a NamespaceName>,
+}
+
+/// A list of ports is made distinct when it has grown this long.
+const DISTINCT_FROM: usize = 1 << 18;
+
+impl Tally<'_> {
+    fn add_port(&mut self, port: u32) {
+        self.ports.push(port);
+        if self.ports.len() >= DISTINCT_FROM && self.ports.len().is_power_of_two() {
+            self.make_distinct();
+        }
+    }
+
+    fn make_distinct(&mut self) {
+        self.ports.sort_unstable();
+        self.ports.dedup();
+    }
+}
+
+/// Sockets counted by group. Keeps four bytes for each socket.
+pub struct Groups<'a> {
+    by: By,
+    tallies: HashMap<Key, Tally<'a>>,
+    namespaces: HashMap<u64, u32>,
+}
+
+/// One group, counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its name: an endpoint, `pid/name`, a state, …
+    pub name: String,
+    /// Distinct local ports, each protocol and namespace for itself.
+    pub ports: u64,
+    /// Sockets. One that several processes hold counts for each.
+    pub sockets: u64,
+    /// Sockets by state, the most first.
+    pub states: Vec<(State, u64)>,
+}
+
+impl<'a> Groups<'a> {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(by: By) -> Self {
+        Self {
+            by,
+            tallies: HashMap::new(),
+            namespaces: HashMap::new(),
+        }
+    }
+
+    /// What they are grouped by.
+    #[must_use]
+    pub const fn by(&self) -> By {
+        self.by
+    }
+
+    /// Counts one socket.
+    pub fn observe(&mut self, seen: &SeenSocket<'a>) {
+        let socket = &seen.socket;
+        let single = match self.by {
+            By::Destination if socket.remote.port() == 0 => Key::NoDestination,
+            By::Destination => Key::Destination(socket.remote),
+            By::State => Key::State(socket.state),
+            By::Source => Key::Source(socket.local.ip()),
+            By::Namespace => Key::Namespace(seen.namespace.inode),
+            By::Port => Key::Port(socket.local.port()),
+            By::Process => return self.observe_processes(seen),
+        };
+        self.add(single, seen, None);
+    }
+
+    fn observe_processes(&mut self, seen: &SeenSocket<'a>) {
+        let mut held = false;
+        for owner in seen.holders() {
+            held = true;
+            self.add(Key::Process(owner.pid), seen, Some(owner));
+        }
+        if !held {
+            let key = if seen.socket.inode == 0 {
+                Key::NoProcess
+            } else {
+                Key::UnseenProcess
+            };
+            self.add(key, seen, None);
+        }
+    }
+
+    fn add(&mut self, key: Key, seen: &SeenSocket<'a>, owner: Option<&'a Owner>) {
+        let next = self.namespaces.len() as u32;
+        let namespace = *self.namespaces.entry(seen.namespace.inode).or_insert(next);
+        let udp = u32::from(seen.socket.protocol == Protocol::Udp);
+        let port = namespace << 17 | udp << 16 | u32::from(seen.socket.local.port());
+        let tally = self.tallies.entry(key).or_default();
+        tally.sockets += 1;
+        tally.add_port(port);
+        *tally.states.entry(seen.socket.state).or_default() += 1;
+        tally.owner = owner;
+        tally.namespace = Some(seen.namespace);
+    }
+
+    /// The groups, most sockets first.
+    #[must_use]
+    pub fn finish(self) -> Vec<Group> {
+        let mut tallies: Vec<_> = self.tallies.into_iter().collect();
+        tallies.sort_by_key(|(key, tally)| (Reverse(tally.sockets), *key));
+        tallies
+            .into_iter()
+            .map(|(key, mut tally)| {
+                tally.make_distinct();
+                let mut states: Vec<_> = tally.states.iter().map(|(s, n)| (*s, *n)).collect();
+                states.sort_by_key(|(state, count)| (Reverse(*count), *state));
+                Group {
+                    name: name(key, tally.owner, tally.namespace),
+                    ports: tally.ports.len() as u64,
+                    sockets: tally.sockets,
+                    states,
+                }
+            })
+            .collect()
+    }
+}
+
+fn name(key: Key, owner: Option<&Owner>, namespace: Option<&NamespaceName>) -> String {
+    match key {
+        Key::Destination(remote) => remote.to_string(),
+        Key::NoDestination => "none".to_string(),
+        Key::Process(pid) => format!("{pid}/{}", owner.map_or("?", |owner| &owner.name)),
+        Key::NoProcess => "none (kept by the kernel)".to_string(),
+        Key::UnseenProcess => "not seen".to_string(),
+        Key::State(state) => state.name().to_string(),
+        Key::Source(address) => address.to_string(),
+        Key::Namespace(inode) => namespace
+            .and_then(|namespace| namespace.name.clone())
+            .unwrap_or_else(|| format!("net:[{inode}]")),
+        Key::Port(port) => port.to_string(),
+    }
+}

@@ -1,0 +1,37 @@
+//! The JSON documents: `dryport.headroom/1`, `dryport.check/1` and `dryport.see/1`.
+//!
+//! Within a version fields are only ever added. What is not known is `null`, never 0; every field
+//! is always there. The JSON Schemas are made from the types here ([`schemas`]).
+
+mod check;
+mod headroom;
+mod parts;
+mod schema;
+mod see;
+
+use std::io::{self, Write};
+
+pub use check::CheckDocument;
+pub use headroom::HeadroomDocument;
+pub use schema::schemas;
+pub use see::SeeWriter;
+
+use crate::{Check, HeadroomAnswer};
+
+/// Writes a `dryport.headroom/1` document and a newline.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_headroom(out: &mut impl Write, answer: &HeadroomAnswer<'_>) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &HeadroomDocument::new(answer))?;
+    writeln!(out)
+}
+
+/// Writes a `dryport.check/1` document and a newline.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_check(out: &mut impl Write, check: &Check<'_>) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &CheckDocument::new(check))?;
+    writeln!(out)
+}

@@ -1,0 +1,299 @@
+//! `dryport.check/1`.
+
+use dryport_model as model;
+use dryport_model::{Limits, RequestVerdict};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::parts::{Answer, AnswerFacts, Coverage, Namespace, Owner, Process, Range};
+use crate::{Check, CheckedNamespace, NamespaceName, ProcessFindings, request_notes};
+
+/// The verdict on a machine, with causes, owners and remedies.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(title = "dryport.check/1")]
+pub struct CheckDocument<'a> {
+    /// Name and version of this document.
+    #[schemars(extend("const" = "dryport.check/1"))]
+    schema: &'static str,
+    /// The worst level.
+    #[schemars(extend("enum" = ["ok", "warning", "critical", "unknown"]))]
+    level: &'static str,
+    /// Settings that could not be seen and were taken to be the platform's defaults.
+    assumptions: &'a [String],
+    /// Every namespace looked at.
+    namespaces: Vec<NamespacePart<'a>>,
+    /// Why ports are short, the worst first. Level `ok` is a note.
+    causes: Vec<Cause<'a>>,
+    /// What was seen and what was not, for each namespace.
+    coverage: Vec<NamespaceCoverage<'a>>,
+    /// For `check --pid`: the process; null otherwise.
+    process: Option<ProcessPart<'a>>,
+}
+
+/// One namespace.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct NamespacePart<'a> {
+    #[serde(flatten)]
+    namespace: Namespace<'a>,
+    /// `ip_local_port_range`.
+    range: Range,
+    /// Sockets seen, inside and outside the range.
+    sockets: u64,
+    /// Requests in use that are not listed.
+    requests_omitted: usize,
+    /// The requests judged, the worst and busiest first.
+    requests: Vec<CheckedRequest<'a>>,
+    /// The level of this namespace.
+    #[schemars(extend("enum" = ["ok", "warning", "critical", "unknown"]))]
+    level: &'static str,
+    /// `ip_local_reserved_ports` as the kernel writes it; empty for none.
+    reserved_ports: String,
+}
+
+/// One request and who holds its ports.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct CheckedRequest<'a> {
+    #[serde(flatten)]
+    answer: Answer<'a>,
+    /// Who holds its ports, the largest share first; null where nobody looked.
+    owners: Option<Vec<Owner<'a>>>,
+}
+
+/// Why ports are short.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct Cause<'a> {
+    /// Stable id, such as `connect.tuple-dry`.
+    id: &'static str,
+    /// How bad it is.
+    #[schemars(extend("enum" = ["ok", "warning", "critical", "unknown"]))]
+    level: &'static str,
+    /// The cause in one sentence.
+    summary: &'a str,
+    /// The numbers it rests on.
+    evidence: Vec<Evidence<'a>>,
+    /// Who holds the ports, the largest share first; null where nobody looked.
+    owners: Option<Vec<Owner<'a>>>,
+    /// What to do, the safest first.
+    remedies: Vec<Remedy<'a>>,
+    /// What not to do.
+    avoid: &'a [String],
+    /// Where.
+    namespace: Namespace<'a>,
+}
+
+/// One number.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct Evidence<'a> {
+    /// What was counted: `in_use`, `time_wait`, `locked`, …
+    name: &'static str,
+    /// How many.
+    value: u64,
+    /// The same in words.
+    text: &'a str,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct Remedy<'a> {
+    /// Stable id.
+    id: &'static str,
+    /// What to do, in one sentence.
+    summary: &'a str,
+    /// A command to run next.
+    command: Option<&'a str>,
+    /// Whether the program has to be restarted.
+    restart_needed: bool,
+}
+
+/// How far a fact was seen in one namespace.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct NamespaceCoverage<'a> {
+    #[serde(flatten)]
+    coverage: Coverage<'a>,
+    /// Where.
+    namespace: Namespace<'a>,
+}
+
+/// What was found about one process.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct ProcessPart<'a> {
+    #[serde(flatten)]
+    process: Process<'a>,
+    /// Its network namespace.
+    namespace: Namespace<'a>,
+    /// Open descriptors.
+    open_files: Option<u64>,
+    /// How many descriptors it may open.
+    open_files_limit: Option<OpenFilesLimit>,
+    /// The requests it has sockets for, the worst first.
+    requests: Vec<ProcessRequest<'a>>,
+    /// cgroup programs that may change its `connect()` or `bind()`; null where they could not be
+    /// read.
+    connect_hooks: Option<&'a [String]>,
+    /// Why they could not be read.
+    connect_hooks_unseen: Option<&'a str>,
+    /// What follows, a sentence each.
+    findings: &'a [String],
+}
+
+/// `RLIMIT_NOFILE`.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct OpenFilesLimit {
+    /// What holds now.
+    soft: u64,
+    /// What the process may raise it to.
+    hard: u64,
+}
+
+/// One request of the process.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct ProcessRequest<'a> {
+    #[serde(flatten)]
+    answer: Answer<'a>,
+    /// How many sockets the process itself has for it.
+    sockets: u32,
+}
+
+impl<'a> CheckDocument<'a> {
+    /// The document of a check.
+    #[must_use]
+    pub fn new(check: &'a Check<'a>) -> Self {
+        let namespaces = || check.namespaces.iter();
+        let mut causes: Vec<(model::Level, Cause<'a>)> = namespaces().flat_map(causes).collect();
+        causes.sort_by_key(|(level, _)| core::cmp::Reverse(*level));
+        Self {
+            schema: "dryport.check/1",
+            level: check.level.name(),
+            assumptions: &check.assumptions,
+            namespaces: namespaces().map(NamespacePart::new).collect(),
+            causes: causes.into_iter().map(|(_, cause)| cause).collect(),
+            coverage: namespaces().flat_map(coverage).collect(),
+            process: check.process.as_ref().map(ProcessPart::new),
+        }
+    }
+}
+
+impl<'a> NamespacePart<'a> {
+    fn new(checked: &'a CheckedNamespace<'a>) -> Self {
+        let request = |verdict: &'a RequestVerdict| CheckedRequest {
+            answer: answer(
+                verdict,
+                &checked.namespace,
+                checked.limits,
+                checked.coverage,
+                checked.device_name(verdict.request.device),
+            ),
+            owners: Owner::list(checked.owners, &verdict.owners),
+        };
+        Self {
+            namespace: Namespace::new(&checked.namespace),
+            range: Range::new(checked.limits.range),
+            sockets: checked.sockets,
+            requests_omitted: checked.verdict.requests_omitted,
+            requests: checked.verdict.requests.iter().map(request).collect(),
+            level: checked.verdict.level.name(),
+            reserved_ports: checked.limits.reserved.to_list(),
+        }
+    }
+}
+
+fn answer<'a>(
+    verdict: &'a RequestVerdict,
+    namespace: &'a NamespaceName,
+    limits: &Limits,
+    coverage: &'a [model::Coverage],
+    device_name: Option<&'a str>,
+) -> Answer<'a> {
+    Answer::new(AnswerFacts {
+        request: &verdict.request,
+        namespace,
+        device_name,
+        range: verdict.request.range(limits),
+        ledger: verdict.ledger,
+        headroom: verdict.headroom,
+        level: verdict.level,
+        level_is_uncertain: verdict.level_is_uncertain,
+        time_wait_left_ms: verdict.time_wait_left_ms,
+        coverage,
+        notes: request_notes(&verdict.request, &verdict.ledger, verdict.headroom),
+    })
+}
+
+fn causes<'a>(
+    checked: &'a CheckedNamespace<'a>,
+) -> impl Iterator<Item = (model::Level, Cause<'a>)> {
+    let cause = move |cause: &'a model::Cause| Cause {
+        id: cause.id.name(),
+        level: cause.level.name(),
+        summary: &cause.summary,
+        evidence: cause.evidence.iter().map(Evidence::new).collect(),
+        owners: Owner::list(checked.owners, &cause.owners),
+        remedies: cause.remedies.iter().map(Remedy::new).collect(),
+        avoid: &cause.avoid,
+        namespace: Namespace::new(&checked.namespace),
+    };
+    let causes = checked.verdict.causes.iter();
+    causes.map(move |found| (found.level, cause(found)))
+}
+
+fn coverage<'a>(
+    checked: &'a CheckedNamespace<'a>,
+) -> impl Iterator<Item = NamespaceCoverage<'a>> + 'a {
+    checked.coverage.iter().map(|fact| NamespaceCoverage {
+        coverage: Coverage::new(fact),
+        namespace: Namespace::new(&checked.namespace),
+    })
+}
+
+impl<'a> Evidence<'a> {
+    fn new(evidence: &'a model::Evidence) -> Self {
+        Self {
+            name: evidence.name,
+            value: evidence.value,
+            text: &evidence.text,
+        }
+    }
+}
+
+impl<'a> Remedy<'a> {
+    fn new(remedy: &'a model::Remedy) -> Self {
+        Self {
+            id: remedy.id,
+            summary: &remedy.summary,
+            command: remedy.command.as_deref(),
+            restart_needed: remedy.restart_needed,
+        }
+    }
+}
+
+impl<'a> ProcessPart<'a> {
+    fn new(findings: &'a ProcessFindings<'a>) -> Self {
+        let namespace = &findings.namespace;
+        Self {
+            process: Process::new(findings.process),
+            namespace: Namespace::new(namespace),
+            open_files: findings.open_files,
+            open_files_limit: findings.open_files_limit.map(|limit| OpenFilesLimit {
+                soft: limit.soft,
+                hard: limit.hard,
+            }),
+            requests: findings
+                .requests
+                .iter()
+                .map(|request| ProcessRequest {
+                    answer: answer(
+                        request.verdict,
+                        namespace,
+                        findings.limits,
+                        findings.coverage,
+                        None,
+                    ),
+                    sockets: request.sockets,
+                })
+                .collect(),
+            connect_hooks: findings.connect_hooks.as_deref().ok(),
+            connect_hooks_unseen: findings.connect_hooks.as_ref().err().map(String::as_str),
+            findings: &findings.findings,
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The pieces that several documents share.
+
+use core::net::IpAddr;
+
+use dryport_model as model;
+use dryport_model::{Family, Method, PortRange, Request};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::NamespaceName;
+
+/// A network namespace.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct Namespace<'a> {
+    /// Inode number of the namespace file.
+    inode: u64,
+    /// Its name, `host` for the machine's own.
+    name: Option<&'a str>,
+}
+
+impl<'a> Namespace<'a> {
+    pub(super) fn new(namespace: &'a NamespaceName) -> Self {
+        Self {
+            inode: namespace.inode,
+            name: namespace.name.as_deref(),
+        }
+    }
+}
+
+/// A network interface.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Device<'a> {
+    /// Interface index.
+    index: u32,
+    /// Its name.
+    name: Option<&'a str>,
+}
+
+impl<'a> Device<'a> {
+    /// `None` for index 0, which means no interface.
+    pub(super) fn new(index: u32, name: Option<&'a str>) -> Option<Self> {
+        (index != 0).then_some(Self { index, name })
+    }
+}
+
+/// An inclusive range of local ports.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Range {
+    /// The lowest port.
+    low: u16,
+    /// The highest port.
+    high: u16,
+    /// Number of ports.
+    size: u32,
+}
+
+impl Range {
+    pub(super) fn new(range: PortRange) -> Self {
+        Self {
+            low: range.low(),
+            high: range.high(),
+            size: range.size(),
+        }
+    }
+}
+
+/// The socket option `IP_LOCAL_PORT_RANGE`.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct SocketRange {
+    /// The lowest port; null where it is left alone.
+    low: Option<u16>,
+    /// The highest port; null where it is left alone.
+    high: Option<u16>,
+}
+
+/// What a program asks for.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct RequestPart<'a> {
+    /// Transport.
+    #[schemars(extend("enum" = ["tcp", "udp"]))]
+    protocol: &'static str,
+    /// How the port is chosen: by `connect()`, or by `bind(address, 0)` before.
+    #[schemars(extend("enum" = ["connect", "bind"]))]
+    method: &'static str,
+    /// Family of the socket.
+    #[schemars(extend("enum" = ["ipv4", "ipv6"]))]
+    family: &'static str,
+    /// Local address; null: any.
+    source: Option<IpAddr>,
+    /// Remote address; null: any that nobody is connected to yet.
+    destination: Option<IpAddr>,
+    /// Remote port.
+    destination_port: Option<u16>,
+    /// The interface the socket is bound to; null: none.
+    device: Option<Device<'a>>,
+    /// Port range of the socket itself; null: that of the namespace.
+    port_range: Option<SocketRange>,
+    /// `IPV6_V6ONLY`; null for IPv4.
+    v6only: Option<bool>,
+    /// Where.
+    namespace: Namespace<'a>,
+    /// The program binds its source address before it connects.
+    source_bound: bool,
+}
+
+impl<'a> RequestPart<'a> {
+    pub(super) fn new(
+        request: &Request,
+        namespace: &'a NamespaceName,
+        device_name: Option<&'a str>,
+    ) -> Self {
+        let end = |port: u16| (port != 0).then_some(port);
+        Self {
+            protocol: request.protocol.name(),
+            method: request.method.name(),
+            family: family(request.family),
+            source: request.source,
+            destination: request.destination.map(|remote| remote.ip()),
+            destination_port: request.destination.map(|remote| remote.port()),
+            device: Device::new(request.device, device_name),
+            port_range: request.port_range.map(|own| SocketRange {
+                low: end(own.low),
+                high: end(own.high),
+            }),
+            v6only: (request.family == Family::V6).then_some(request.v6only),
+            namespace: Namespace::new(namespace),
+            source_bound: request.source_bound || request.method == Method::Bind,
+        }
+    }
+}
+
+pub(super) const fn family(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "ipv4",
+        Family::V6 => "ipv6",
+    }
+}
+
+/// How many more times the request is granted. The two ends are equal where everything was seen.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Headroom {
+    /// At the least.
+    at_least: u32,
+    /// At the most.
+    at_most: u32,
+}
+
+/// Every port of the range in exactly one class.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Ledger {
+    /// Nobody stands in the way.
+    free: u32,
+    /// In TIME_WAIT on this 4-tuple; the kernel would take it over now.
+    time_wait_reusable: u32,
+    /// In TIME_WAIT; the kernel would not take it over.
+    time_wait: u32,
+    /// A live socket holds this 4-tuple, or for `bind` and UDP an overlapping address.
+    in_use: u32,
+    /// Held by a bound socket: lost for every destination.
+    locked: u32,
+    /// Set aside by `ip_local_reserved_ports`, or never reached.
+    reserved: u32,
+    /// Could not be seen.
+    uncertain: u32,
+}
+
+/// Seconds until ports in TIME_WAIT come back.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct TimeWaitLeft {
+    /// Until the first.
+    first: f64,
+    /// Until the last.
+    last: f64,
+}
+
+/// How far a fact was seen.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Coverage<'a> {
+    /// The fact: `sockets`, `bind_buckets`, `owners`, …
+    fact: &'static str,
+    /// How much of it.
+    #[schemars(extend("enum" = ["full", "partial", "none"]))]
+    seen: &'static str,
+    /// By what means: `bpf`, `sock_diag`, `probe`, `sysctl`, `proc`, …
+    how: &'static str,
+    /// What is missing and what would show it.
+    why: Option<&'a str>,
+}
+
+impl<'a> Coverage<'a> {
+    pub(super) fn list(coverage: &'a [model::Coverage]) -> Vec<Self> {
+        coverage.iter().map(Self::new).collect()
+    }
+
+    pub(super) fn new(coverage: &'a model::Coverage) -> Self {
+        Self {
+            fact: coverage.fact.name(),
+            seen: coverage.seen.name(),
+            how: coverage.how,
+            why: coverage.why.as_deref(),
+        }
+    }
+}
+
+/// A process.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Process<'a> {
+    /// Process id.
+    pid: u32,
+    /// Name.
+    name: &'a str,
+    /// Path of the executable.
+    executable: Option<&'a str>,
+    /// cgroup path.
+    cgroup: Option<&'a str>,
+    /// Container id.
+    container: Option<&'a str>,
+    /// systemd unit.
+    unit: Option<&'a str>,
+}
+
+impl<'a> Process<'a> {
+    pub(super) fn new(owner: &'a model::Owner) -> Self {
+        Self {
+            pid: owner.pid,
+            name: &owner.name,
+            executable: owner.executable.as_deref(),
+            cgroup: owner.cgroup.as_deref(),
+            container: owner.container.as_deref(),
+            unit: owner.unit.as_deref(),
+        }
+    }
+}
+
+/// A process and the ports it holds.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Owner<'a> {
+    #[serde(flatten)]
+    process: Process<'a>,
+    /// Number of ports.
+    ports: u32,
+}
+
+impl<'a> Owner<'a> {
+    /// `None` where nobody looked.
+    pub(super) fn list(
+        owners: Option<&'a model::Owners>,
+        shares: &[model::OwnerShare],
+    ) -> Option<Vec<Self>> {
+        let owner = |share: &model::OwnerShare| {
+            let owner = owners?.processes.get(share.process as usize)?;
+            Some(Self {
+                process: Process::new(owner),
+                ports: share.ports,
+            })
+        };
+        owners.map(|_| shares.iter().filter_map(owner).collect())
+    }
+}
+
+/// A request, its number and what the number rests on: the body of `dryport.headroom/1` and of
+/// each request of `dryport.check/1`.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct Answer<'a> {
+    /// What was asked.
+    request: RequestPart<'a>,
+    /// The ports that the request may get.
+    range: Range,
+    /// How many more times it is granted.
+    headroom: Headroom,
+    /// Every port of the range in exactly one class.
+    ledger: Ledger,
+    /// The error that the program gets when no port is left.
+    error_when_dry: &'static str,
+    /// What was seen and what was not.
+    coverage: Vec<Coverage<'a>>,
+    /// How bad it is, by the worse of the two ends.
+    #[schemars(extend("enum" = ["ok", "warning", "critical", "unknown"]))]
+    level: &'static str,
+    /// Only what could not be seen makes the level worse.
+    level_is_uncertain: bool,
+    /// Ports certainly taken, in percent of the range without reserved ones.
+    used_percent: f64,
+    /// The same if every uncertain port is taken.
+    used_percent_at_most: f64,
+    /// Seconds until ports in TIME_WAIT come back; null where none is.
+    time_wait_left_seconds: Option<TimeWaitLeft>,
+    /// More to know, a sentence each.
+    notes: Vec<String>,
+}
+
+/// What an [`Answer`] is made from.
+pub(super) struct AnswerFacts<'a> {
+    pub(super) request: &'a Request,
+    pub(super) namespace: &'a NamespaceName,
+    pub(super) device_name: Option<&'a str>,
+    pub(super) range: PortRange,
+    pub(super) ledger: model::Ledger,
+    pub(super) headroom: model::Headroom,
+    pub(super) level: model::Level,
+    pub(super) level_is_uncertain: bool,
+    pub(super) time_wait_left_ms: Option<(u32, u32)>,
+    pub(super) coverage: &'a [model::Coverage],
+    pub(super) notes: Vec<String>,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn new(facts: AnswerFacts<'a>) -> Self {
+        let ledger = &facts.ledger;
+        Self {
+            request: RequestPart::new(facts.request, facts.namespace, facts.device_name),
+            range: Range::new(facts.range),
+            headroom: Headroom {
+                at_least: facts.headroom.at_least,
+                at_most: facts.headroom.at_most,
+            },
+            ledger: Ledger {
+                free: ledger.free,
+                time_wait_reusable: ledger.time_wait_reusable,
+                time_wait: ledger.time_wait,
+                in_use: ledger.in_use,
+                locked: ledger.locked,
+                reserved: ledger.reserved,
+                uncertain: ledger.uncertain,
+            },
+            error_when_dry: facts.request.error_when_dry(),
+            coverage: Coverage::list(facts.coverage),
+            level: facts.level.name(),
+            level_is_uncertain: facts.level_is_uncertain,
+            used_percent: thousandths(ledger.used_percent()),
+            used_percent_at_most: thousandths(ledger.used_percent_at_most()),
+            time_wait_left_seconds: facts.time_wait_left_ms.map(|(first, last)| TimeWaitLeft {
+                first: seconds(first),
+                last: seconds(last),
+            }),
+            notes: facts.notes,
+        }
+    }
+}
+
+/// Milliseconds as seconds.
+pub(super) fn seconds(milliseconds: u32) -> f64 {
+    f64::from(milliseconds) / 1000.0
+}
+
+/// Rounded to three decimals.
+fn thousandths(number: f64) -> f64 {
+    (number * 1000.0).round() / 1000.0
+}

@@ -1,0 +1,23 @@
+//! Screens for people: what is wrong, how much is left, who holds it and what to do.
+//!
+//! Every function returns text that fits the given width wherever words allow, with a newline at
+//! the end. Addresses and commands are never cut or broken, because they get copied.
+
+mod bar;
+mod cause;
+mod check;
+mod headline;
+mod headroom;
+mod layout;
+mod number;
+mod paint;
+mod phrase;
+mod process;
+mod requests;
+mod see;
+
+pub use check::check;
+pub use headline::check_line;
+pub use headroom::{headroom, headroom_line};
+pub use paint::Screen;
+pub use see::{SeeTable, see_groups};

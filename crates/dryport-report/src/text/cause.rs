@@ -1,0 +1,218 @@
+//! Causes: what is wrong, who holds the ports, what to do and what not.
+
+use dryport_model::{Cause, Fact, Level, Seen};
+
+use super::headline::level_word;
+use super::layout::{Lines, cut, left, right, width};
+use super::number::{grouped, plural};
+use super::paint::Tone;
+use super::phrase;
+use crate::CheckedNamespace;
+
+const MOST_OWNERS: usize = 3;
+const MOST_REMEDIES: usize = 3;
+/// Causes told at length; the rest are counted.
+const MOST_CAUSES: usize = 4;
+const LABEL: usize = 11;
+
+/// Writes the causes of a namespace, then its notes.
+pub(super) fn write(lines: &mut Lines, checked: &CheckedNamespace<'_>) {
+    let (notes, causes): (Vec<&Cause>, Vec<&Cause>) = checked
+        .verdict
+        .causes
+        .iter()
+        .partition(|cause| cause.level == Level::Ok);
+    let mut told = Told::default();
+    for cause in causes.iter().take(MOST_CAUSES) {
+        lines.gap();
+        write_cause(lines, cause, checked, &mut told);
+    }
+    if let Some(more) = causes
+        .len()
+        .checked_sub(MOST_CAUSES)
+        .filter(|more| *more > 0)
+    {
+        lines.gap();
+        lines.line(&format!(
+            "{more} more {}: dryport check --json",
+            plural(more as u64, "cause", "causes")
+        ));
+    }
+    if !notes.is_empty() {
+        lines.gap();
+        lines.line(&lines.screen.paint(Tone::Strong, "Notes"));
+        for note in notes {
+            write_note(lines, note, &mut told);
+        }
+    }
+}
+
+/// What stands above already and need not be said twice.
+#[derive(Default)]
+struct Told<'a> {
+    remedies: Vec<&'a str>,
+    commands: Vec<&'a str>,
+    owners: Vec<(u32, u32)>,
+}
+
+fn write_cause<'a>(
+    lines: &mut Lines,
+    cause: &'a Cause,
+    checked: &CheckedNamespace<'_>,
+    told: &mut Told<'a>,
+) {
+    let screen = lines.screen;
+    lines.line(&format!(
+        "{}  {}",
+        screen.paint(Tone::Level(cause.level), &level_word(cause.level)),
+        screen.paint(Tone::Strong, cause.id.name())
+    ));
+    lines.hang("  ", "  ", &cause.summary, None);
+    write_owners(lines, cause, checked, told);
+    write_remedies(lines, cause, told);
+    for (index, avoid) in cause.avoid.iter().enumerate() {
+        label(
+            lines,
+            if index == 0 { "beware" } else { "" },
+            avoid,
+            Some(Tone::Faint),
+        );
+    }
+}
+
+fn write_owners(
+    lines: &mut Lines,
+    cause: &Cause,
+    checked: &CheckedNamespace<'_>,
+    told: &mut Told<'_>,
+) {
+    let shares: Vec<(u32, u32)> = cause.owners.iter().map(|s| (s.process, s.ports)).collect();
+    if shares.is_empty() {
+        if let Some(why) = no_owner(cause, checked) {
+            label(lines, "held by", why, None);
+        }
+        return;
+    }
+    if shares == told.owners {
+        return;
+    }
+    let processes = checked.owners.map_or(&[][..], |owners| &owners.processes);
+    let named: Vec<(String, String)> = cause
+        .owners
+        .iter()
+        .take(MOST_OWNERS)
+        .filter_map(|share| {
+            let process = processes.get(share.process as usize)?;
+            Some((phrase::process(process), grouped(share.ports)))
+        })
+        .collect();
+    let counts = named.iter().map(|(_, n)| width(n)).max().unwrap_or(0);
+    let most = lines
+        .screen
+        .columns()
+        .saturating_sub(LABEL + counts + "   ports".len());
+    let longest = named.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+    let names = longest.min(most);
+    for (index, (name, ports)) in named.iter().enumerate() {
+        lines.line(&format!(
+            "{}{}  {} {}",
+            label_text(lines, if index == 0 { "held by" } else { "" }),
+            left(&cut(name, names), names),
+            right(ports, counts),
+            if ports == "1" { "port" } else { "ports" }
+        ));
+    }
+    if let Some(rest) = shares.get(MOST_OWNERS..).filter(|rest| !rest.is_empty()) {
+        let ports: u64 = rest.iter().map(|(_, ports)| u64::from(*ports)).sum();
+        let name = format!(
+            "{} more {}",
+            rest.len(),
+            plural(rest.len() as u64, "process", "processes")
+        );
+        let text = format!(
+            "{}  {} ports",
+            left(&name, names),
+            right(&grouped(ports), counts)
+        );
+        lines.line(&format!("{}{text}", label_text(lines, "")));
+    }
+    told.owners = shares;
+}
+
+/// Why nobody is named, where somebody could be expected.
+fn no_owner(cause: &Cause, checked: &CheckedNamespace<'_>) -> Option<&'static str> {
+    checked.owners?;
+    let seen_all = checked
+        .coverage
+        .iter()
+        .any(|coverage| coverage.fact == Fact::Owners && coverage.seen == Seen::Full);
+    let count = |name: &str| {
+        let found = cause.evidence.iter().find(|e| e.name == name);
+        found.map_or(0, |evidence| evidence.value)
+    };
+    let held = count("in_use") + count("locked") + count("close_wait") + count("bound_idle");
+    if held > 0 && !seen_all {
+        Some("processes that could not be seen")
+    } else if count("time_wait") > 0 {
+        Some("no process: TIME_WAIT outlives the socket that left it")
+    } else {
+        None
+    }
+}
+
+fn write_remedies<'a>(lines: &mut Lines, cause: &'a Cause, told: &mut Told<'a>) {
+    let fresh = cause
+        .remedies
+        .iter()
+        .filter(|remedy| !told.remedies.contains(&remedy.id))
+        .take(MOST_REMEDIES)
+        .collect::<Vec<_>>();
+    if fresh.is_empty() && !cause.remedies.is_empty() {
+        label(lines, "do", "as above", None);
+    }
+    for (index, remedy) in fresh.into_iter().enumerate() {
+        let restart = if remedy.restart_needed {
+            " (needs a restart)"
+        } else {
+            ""
+        };
+        let text = format!("{}{restart}", remedy.summary);
+        let head = label_text(lines, if index == 0 { "do" } else { "" });
+        let number = format!("{}. ", index + 1);
+        let indent = " ".repeat(LABEL + number.len());
+        lines.hang(&indent, &format!("{head}{number}"), &text, None);
+        if let Some(command) = &remedy.command {
+            lines.line(&format!(
+                "{indent}{}",
+                lines.screen.paint(Tone::Command, command)
+            ));
+        }
+        told.commands.extend(remedy.command.as_deref());
+        told.remedies.push(remedy.id);
+    }
+}
+
+fn write_note<'a>(lines: &mut Lines, note: &'a Cause, told: &mut Told<'a>) {
+    let text = format!("{} [{}]", note.summary, note.id.name());
+    lines.hang("  - ", "  - ", &text, None);
+    let first = note.remedies.first();
+    let command = first.and_then(|remedy| remedy.command.as_deref());
+    if let Some(command) = command.filter(|command| !told.commands.contains(command)) {
+        lines.line(&format!(
+            "    {}",
+            lines.screen.paint(Tone::Command, command)
+        ));
+        told.commands.push(command);
+    }
+}
+
+fn label(lines: &mut Lines, name: &str, text: &str, tone: Option<Tone>) {
+    let head = label_text(lines, name);
+    lines.hang(&" ".repeat(LABEL), &head, text, tone);
+}
+
+fn label_text(lines: &Lines, name: &str) -> String {
+    lines
+        .screen
+        .paint(Tone::Faint, &left(&format!("  {name}"), LABEL))
+}

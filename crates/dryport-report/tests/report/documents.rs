@@ -1,0 +1,227 @@
+//! JSON documents against their schemas.
+
+use std::path::PathBuf;
+
+use dryport_model::{Level, Owner, Request};
+use dryport_report::json::{self, SeeWriter};
+use dryport_report::{
+    By, Check, Groups, HeadroomAnswer, OpenFilesLimit, ProcessFindings, ProcessRequest, SeenSocket,
+};
+use serde_json::Value;
+
+use crate::scenes::{self, Scene, ip, remote};
+
+fn schema(file: &str) -> Value {
+    let mut schemas = json::schemas().into_iter();
+    schemas.find(|(name, _)| *name == file).unwrap().1
+}
+
+fn holds_to(file: &str, text: &[u8]) -> Value {
+    let document: Value = serde_json::from_slice(text).unwrap();
+    let validator = jsonschema::validator_for(&schema(file)).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(&document)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    document
+}
+
+fn headroom(scene: &Scene, request: Request) -> Vec<u8> {
+    let count = scene.count(request);
+    let classes = count.classes();
+    let answer = HeadroomAnswer {
+        request: &request,
+        namespace: scene.namespace.clone(),
+        classes: &classes,
+        level: Level::Ok,
+        level_is_uncertain: false,
+        time_wait_left_ms: count.time_wait_left_ms(&classes),
+        device_name: Some("eth0".into()),
+        coverage: &scene.coverage,
+        notes: vec!["A note.".into()],
+    };
+    let mut out = Vec::new();
+    json::write_headroom(&mut out, &answer).unwrap();
+    out
+}
+
+fn check(check: &Check<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    json::write_check(&mut out, check).unwrap();
+    out
+}
+
+#[test]
+fn headroom_holds_to_its_schema() {
+    let request = Request {
+        device: 2,
+        ..Request::tcp_connect(ip("10.0.0.1"), remote("10.0.0.2:443"))
+    };
+    let out = headroom(&scenes::tuple_dry(), request);
+    let document = holds_to("dryport.headroom-1.json", &out);
+    insta::assert_snapshot!(String::from_utf8(out).unwrap());
+    assert_eq!(document["headroom"]["at_least"], 0);
+    for scene in [scenes::idle(), scenes::uncertain(), scenes::odd()] {
+        for request in [
+            Request::any_new_destination(),
+            Request::tcp_bind(ip("::1")),
+            Request::udp_any(dryport_model::Family::V6),
+        ] {
+            holds_to("dryport.headroom-1.json", &headroom(&scene, request));
+        }
+    }
+}
+
+#[test]
+fn check_holds_to_its_schema() {
+    let scenes = [
+        scenes::idle(),
+        scenes::tuple_dry(),
+        scenes::locked(),
+        scenes::uncertain(),
+        scenes::odd(),
+        scenes::narrow(),
+        scenes::hostile(),
+        scenes::nothing(),
+    ];
+    let document = holds_to("dryport.check-1.json", &check(&scenes::check(&scenes)));
+    assert_eq!(document["level"], "critical");
+    assert_eq!(document["causes"][0]["level"], "critical");
+    let blind = Check {
+        namespaces: Vec::new(),
+        level: Level::Unknown,
+        assumptions: vec!["An assumption.".into()],
+        process: None,
+    };
+    holds_to("dryport.check-1.json", &check(&blind));
+    let narrow = [scenes::narrow()];
+    let out = check(&scenes::check(&narrow));
+    insta::assert_snapshot!(String::from_utf8(out).unwrap());
+}
+
+#[test]
+fn a_process_holds_to_the_schema() {
+    let scene = scenes::idle();
+    let process = Owner {
+        pid: 812,
+        name: "api".into(),
+        ..Owner::default()
+    };
+    let findings = |hooks| ProcessFindings {
+        process: &process,
+        namespace: scene.namespace.clone(),
+        limits: &scene.limits,
+        coverage: &scene.coverage,
+        open_files: None,
+        open_files_limit: Some(OpenFilesLimit {
+            soft: 1024,
+            hard: 4096,
+        }),
+        requests: vec![ProcessRequest {
+            sockets: 150,
+            verdict: &scene.verdict.requests[0],
+        }],
+        connect_hooks: hooks,
+        findings: vec!["A finding.".into()],
+    };
+    for hooks in [Ok(vec!["cgroup/connect4".into()]), Err("why".into())] {
+        let with = Check {
+            process: Some(findings(hooks)),
+            ..scenes::check(std::slice::from_ref(&scene))
+        };
+        let document = holds_to("dryport.check-1.json", &check(&with));
+        assert_eq!(document["process"]["open_files"], Value::Null);
+        assert_eq!(document["process"]["requests"][0]["sockets"], 150);
+    }
+}
+
+#[test]
+fn see_holds_to_its_schema() {
+    let dry = scenes::tuple_dry();
+    let listener = scenes::locked();
+    for (scene, grouped) in [(&dry, true), (&listener, false), (&scenes::nothing(), true)] {
+        let mut writer = SeeWriter::new(Vec::new()).unwrap();
+        let mut groups = Groups::new(By::Process);
+        for socket in &scene.sockets {
+            let seen = SeenSocket {
+                socket: *socket,
+                namespace: &scene.namespace,
+                owners: scene.owners.as_ref(),
+                device_name: None,
+                remote_name: Some("db.example"),
+            };
+            writer.socket(&seen).unwrap();
+            groups.observe(&seen);
+        }
+        let groups = groups.finish();
+        let by = grouped.then_some((By::Process, groups.as_slice()));
+        let out = writer.finish(&scene.coverage, by).unwrap();
+        let document = holds_to("dryport.see-1.json", &out);
+        assert_eq!(document["count"], scene.sockets.len());
+    }
+}
+
+#[test]
+fn a_see_document_with_few_sockets_reads_well() {
+    let dry = scenes::tuple_dry();
+    let mut writer = SeeWriter::new(Vec::new()).unwrap();
+    for index in [0, 27_000] {
+        let seen = SeenSocket {
+            socket: dry.sockets[index],
+            namespace: &dry.namespace,
+            owners: dry.owners.as_ref(),
+            device_name: None,
+            remote_name: None,
+        };
+        writer.socket(&seen).unwrap();
+    }
+    let out = writer.finish(&[], None).unwrap();
+    insta::assert_snapshot!(String::from_utf8(out).unwrap());
+}
+
+#[test]
+fn every_field_is_required() {
+    for (name, schema) in json::schemas() {
+        every_object_requires_its_fields(name, &schema);
+    }
+}
+
+fn every_object_requires_its_fields(name: &str, schema: &Value) {
+    if let Some(properties) = schema["properties"].as_object() {
+        let required = schema["required"].as_array().map_or(0, Vec::len);
+        assert_eq!(required, properties.len(), "{name}: {schema:#}");
+        assert_eq!(schema.get("additionalProperties"), None);
+    }
+    match schema {
+        Value::Object(fields) => fields
+            .values()
+            .for_each(|value| every_object_requires_its_fields(name, value)),
+        Value::Array(values) => values
+            .iter()
+            .for_each(|value| every_object_requires_its_fields(name, value)),
+        _ => {}
+    }
+}
+
+fn schema_directory() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schema"))
+}
+
+#[test]
+fn the_kept_schemas_are_those_of_the_types() {
+    for (name, schema) in json::schemas() {
+        let kept = std::fs::read_to_string(schema_directory().join(name)).unwrap_or_default();
+        let kept: Value = serde_json::from_str(&kept).unwrap_or_default();
+        assert!(kept == schema, "docs/schema/{name} is out of date");
+    }
+}
+
+#[test]
+#[ignore = "writes docs/schema"]
+fn write_the_schemas() {
+    for (name, schema) in json::schemas() {
+        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+        std::fs::write(schema_directory().join(name), text).unwrap();
+    }
+}

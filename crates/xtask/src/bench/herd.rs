@@ -1,0 +1,101 @@
+//! The processes that hold the benchmark's sockets, as seen from the benchmark.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use super::scene;
+use crate::failure::Failure;
+
+pub struct Herd {
+    holders: Vec<Holder>,
+}
+
+/// Dropping its two ends of the pipes ends the process.
+struct Holder {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Herd {
+    /// Starts `count` holders in this process's network namespace.
+    pub fn start(count: u32, arguments: &[&str]) -> Result<Self, Failure> {
+        let program = scene::own_program()?;
+        let mut holders = Vec::new();
+        for index in 0..count {
+            let mut command = Command::new(&program);
+            command
+                .arg("bench-hold")
+                .arg(format!("--index={index}"))
+                .args(arguments);
+            holders.push(Holder::start(&mut command)?);
+        }
+        Ok(Self { holders })
+    }
+
+    /// Makes all together hold `connections`, two sockets each. All work at once.
+    pub fn grow(&mut self, connections: u32) -> Result<(), Failure> {
+        let each = connections / self.holders.len().max(1) as u32;
+        for holder in &mut self.holders {
+            holder.order(each)?;
+        }
+        self.holders.iter_mut().try_for_each(Holder::wait_ready)
+    }
+
+    /// Makes one of them hold `connections`.
+    pub fn grow_one(&mut self, index: usize, connections: u32) -> Result<(), Failure> {
+        let holder = self.holders.get_mut(index);
+        let holder = holder.ok_or_else(|| Failure::Usage(format!("no holder {index}")))?;
+        holder.order(connections)?;
+        holder.wait_ready()
+    }
+
+    /// Ends them all and waits until their sockets are gone with them.
+    pub fn stop(self) -> Result<(), Failure> {
+        let mut children = Vec::new();
+        for holder in self.holders {
+            drop(holder.orders);
+            children.push(holder.child);
+        }
+        for mut child in children {
+            child.wait().map_err(Failure::system("wait for a holder"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Holder {
+    fn start(command: &mut Command) -> Result<Self, Failure> {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(|source| Failure::Start {
+            program: "a holder".into(),
+            source,
+        })?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(orders), Some(answers)) => Ok(Self {
+                child,
+                orders,
+                answers: BufReader::new(answers),
+            }),
+            _ => Err(Failure::Usage("a holder has no pipes".into())),
+        }
+    }
+
+    fn order(&mut self, connections: u32) -> Result<(), Failure> {
+        writeln!(self.orders, "{connections}").map_err(Failure::system("write to a holder"))
+    }
+
+    fn wait_ready(&mut self) -> Result<(), Failure> {
+        let mut said = String::new();
+        self.answers
+            .read_line(&mut said)
+            .map_err(Failure::system("read from a holder"))?;
+        if said == "ready\n" {
+            return Ok(());
+        }
+        Err(Failure::Answer {
+            program: "a holder",
+            said,
+        })
+    }
+}

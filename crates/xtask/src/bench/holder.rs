@@ -1,0 +1,126 @@
+//! One process that holds sockets for the benchmark: a listener, and clients connected to it. It
+//! takes orders on stdin (`N`: hold N connections), answers `ready` on stdout, and ends with its
+//! stdin, so that none outlives the benchmark.
+
+use std::io::{self, BufRead, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
+
+use crate::failure::Failure;
+
+/// Each holder has an address block of its own: 127.16.INDEX.0/24.
+pub const MOST_HOLDERS: u32 = 250;
+
+/// Below the range (32768 and up), so that no port of the range is taken.
+const FIRST_PORT: u16 = 10_000;
+const PORTS_PER_ADDRESS: u32 = 250;
+const SERVICE_PORT: u16 = 9_000;
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Which of the holders this is
+    #[arg(long)]
+    index: u8,
+    /// Let the kernel choose the clients' ports
+    #[arg(long)]
+    automatic: bool,
+}
+
+pub fn run(options: &Options) -> Result<(), Failure> {
+    raise_open_files()?;
+    let service = SocketAddrV4::new(address(options.index, 254), SERVICE_PORT);
+    let listener = TcpListener::bind(service).map_err(Failure::system("bind"))?;
+    let mut held = Vec::new();
+    for order in io::stdin().lock().lines() {
+        let order = order.map_err(Failure::system("read"))?;
+        let wanted: u32 = order
+            .trim()
+            .parse()
+            .map_err(|_| Failure::Usage(order.clone()))?;
+        while held.len() < wanted as usize {
+            let client = match options.automatic {
+                true => None,
+                false => Some(client_address(options.index, held.len() as u32)?),
+            };
+            held.push(open(&listener, service, client)?);
+        }
+        let mut answer = io::stdout().lock();
+        answer
+            .write_all(b"ready\n")
+            .and_then(|()| answer.flush())
+            .map_err(Failure::system("write"))?;
+    }
+    Ok(())
+}
+
+/// Connects a client and accepts it. Both ends are told to reset when they are closed, so that
+/// nothing stays behind in TIME_WAIT.
+fn open(
+    listener: &TcpListener,
+    service: SocketAddrV4,
+    client: Option<SocketAddrV4>,
+) -> Result<(OwnedFd, TcpStream), Failure> {
+    let near = socket_with(
+        AddressFamily::INET,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(Failure::system("socket"))?;
+    if let Some(client) = client {
+        bind(&near, &client).map_err(Failure::system("bind"))?;
+    }
+    connect(&near, &service).map_err(Failure::system("connect"))?;
+    let (far, _) = listener.accept().map_err(Failure::system("accept"))?;
+    for end in [near.as_fd(), far.as_fd()] {
+        sockopt::set_socket_linger(end, Some(Duration::ZERO))
+            .map_err(Failure::system("setsockopt(SO_LINGER)"))?;
+    }
+    Ok((near, far))
+}
+
+fn client_address(index: u8, nth: u32) -> Result<SocketAddrV4, Failure> {
+    let last = u8::try_from(1 + nth / PORTS_PER_ADDRESS)
+        .ok()
+        .filter(|last| *last < 254);
+    let last = last.ok_or_else(|| Failure::Usage(format!("{nth} clients in one process")))?;
+    let port = FIRST_PORT + (nth % PORTS_PER_ADDRESS) as u16;
+    Ok(SocketAddrV4::new(address(index, last), port))
+}
+
+fn address(index: u8, last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(127, 16, index, last)
+}
+
+/// To the kernel's ceiling where that is allowed, else as far as it goes.
+fn raise_open_files() -> Result<(), Failure> {
+    let ceiling = std::fs::read_to_string("/proc/sys/fs/nr_open").ok();
+    let ceiling = ceiling.and_then(|text| text.trim().parse().ok());
+    if ceiling.is_some_and(|n: u64| setrlimit(Resource::RLIMIT_NOFILE, n, n).is_ok()) {
+        return Ok(());
+    }
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(Failure::system("getrlimit"))?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_err(Failure::system("setrlimit"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_clients_of_a_holder_share_an_address_and_port() {
+        let clients = (0..20_000).map(|nth| client_address(3, nth).unwrap());
+        let distinct: std::collections::HashSet<_> = clients.collect();
+        assert_eq!(distinct.len(), 20_000);
+        assert!(distinct.iter().all(|client| client.port() < 32_768));
+    }
+
+    #[test]
+    fn more_clients_than_addresses_are_refused() {
+        assert!(client_address(3, 253 * PORTS_PER_ADDRESS).is_err());
+    }
+}

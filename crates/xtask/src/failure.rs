@@ -1,0 +1,91 @@
+//! Why a chore failed: every failure that a person can meet, once.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum Failure {
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+
+    #[error("cannot start {program}: {source}")]
+    Start { program: String, source: io::Error },
+
+    #[error("{command} ended with {status}{}", tail(stderr))]
+    Program {
+        command: String,
+        status: String,
+        stderr: String,
+    },
+
+    #[error("{call} failed: {source}")]
+    System {
+        call: &'static str,
+        source: io::Error,
+    },
+
+    #[error("cargo metadata: {0}")]
+    Metadata(#[from] cargo_metadata::Error),
+
+    #[error("the workspace has no package named {0}")]
+    NoPackage(&'static str),
+
+    #[error("{program} said something else than expected: {said}")]
+    Answer { program: &'static str, said: String },
+
+    #[error("SOURCE_DATE_EPOCH is not a number of seconds: {0}")]
+    SourceDate(String),
+
+    #[error("{} is not a static 64-bit ELF file: {why}", path.display())]
+    NotStatic { path: PathBuf, why: String },
+
+    #[error("the binary does not run in an empty root: {0}")]
+    EmptyRoot(String),
+
+    #[error("{0} is required here (DRYPORT_REQUIRE), but: {1}")]
+    Required(&'static str, String),
+
+    #[error("schemas in docs/schema differ from the types (run cargo xtask schema):\n  {}", .0.join("\n  "))]
+    StaleSchemas(Vec<String>),
+
+    #[error("bounds not met: {}", .0.join("; "))]
+    Bounds(Vec<String>),
+
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl Failure {
+    /// For `map_err`: what was done to which file.
+    pub fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// For `map_err`: which system call.
+    pub fn system<E: Into<io::Error>>(call: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::System {
+            call,
+            source: source.into(),
+        }
+    }
+}
+
+fn tail(stderr: &str) -> String {
+    let stderr = stderr.trim();
+    if stderr.is_empty() {
+        String::new()
+    } else {
+        format!(":\n{stderr}")
+    }
+}
