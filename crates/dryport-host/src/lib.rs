@@ -16,7 +16,7 @@ pub use linux::{
     owners::{OwnerWalk, read_owners},
     probe::{Probe, ProbeAnswer},
     process::{ConnectHooks, DescriptorLimit, Process},
-    resolve::resolve,
+    resolve::{name_of_address, resolve},
     route::{device_index, device_name, device_names, route_to, with_route_source},
     sockets::{SocketReader, Tally},
     survey,

@@ -12,6 +12,7 @@ mod layout;
 mod number;
 mod paint;
 mod phrase;
+mod place;
 mod process;
 mod requests;
 mod see;

@@ -135,6 +135,9 @@ pub struct SeeArgs {
     /// Group the sockets and count their ports
     #[arg(long, value_enum, value_name = "KEY")]
     pub by: Option<GroupKey>,
+    /// With --by: how many groups to show, the largest first; the rest are counted
+    #[arg(long, default_value_t = 50, value_name = "N", requires = "by")]
+    pub most: usize,
     /// Look up the names of remote addresses (asks your name service); numeric otherwise
     #[arg(long)]
     pub resolve: bool,

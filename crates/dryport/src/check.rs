@@ -27,7 +27,7 @@ pub fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
     let seen = Seen::gather(&read, args)?;
     let namespace = Namespace::current()?;
     let name = NamespaceName { inode: namespace.inode, name: namespace.name };
-    let findings = process.as_ref().map(|process| findings(process, &name, &seen));
+    let findings = process.as_ref().map(|process| findings(process, &name, &seen, &read));
     let level = level(&seen.verdict, findings.as_ref());
     let check = Check {
         namespaces: vec![CheckedNamespace {
@@ -43,12 +43,10 @@ pub fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
         assumptions: read.assumptions.clone(),
         process: findings,
     };
-    output.write(|mut out| {
-        if output.json {
-            json::write_check(&mut out, &check)
-        } else {
-            text::write_check(&mut out, &check, &output.screen, output.quiet)
-        }
+    output.write(|mut out| match (output.json, output.quiet) {
+        (true, _) => json::write_check(&mut out, &check),
+        (false, true) => out.write_all(text::check_line(&check, output.screen).as_bytes()),
+        (false, false) => out.write_all(text::check(&check, output.screen).as_bytes()),
     })?;
     Ok(level.into())
 }
@@ -127,6 +125,7 @@ fn findings<'a>(
     process: &'a Process,
     namespace: &NamespaceName,
     seen: &'a Seen,
+    read: &'a LimitsRead,
 ) -> ProcessFindings<'a> {
     let own = process.sockets.as_deref().unwrap_or_default();
     let requests = seen.verdict.requests.iter().filter_map(|verdict| {
@@ -138,6 +137,8 @@ fn findings<'a>(
     let mut findings = ProcessFindings {
         process: &process.owner,
         namespace: namespace.clone(),
+        limits: &read.limits,
+        coverage: &seen.coverage,
         open_files: process.descriptors.map(|descriptors| descriptors.open),
         open_files_limit: process.descriptors.map(|descriptors| OpenFilesLimit {
             soft: unlimited(descriptors.soft),

@@ -39,12 +39,10 @@ pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
         coverage: &survey.coverage,
         notes: notes(&request, &read.limits),
     };
-    output.write(|mut out| {
-        if output.json {
-            json::write_headroom(&mut out, &answer)
-        } else {
-            text::write_headroom(&mut out, &answer, &output.screen, output.quiet)
-        }
+    output.write(|mut out| match (output.json, output.quiet) {
+        (true, _) => json::write_headroom(&mut out, &answer),
+        (false, true) => out.write_all(text::headroom_line(&answer, output.screen).as_bytes()),
+        (false, false) => out.write_all(text::headroom(&answer, output.screen).as_bytes()),
     })?;
     Ok(level.into())
 }

@@ -14,7 +14,7 @@ mod output;
 mod see;
 
 use args::{Args, Command};
-use failure::{Exit, Failure};
+use failure::Exit;
 
 fn main() -> ProcessExit {
     let args = match Args::try_parse() {

@@ -1,6 +1,7 @@
 //! Names of hosts. They are resolved only where a person gave one.
 
 use std::net::IpAddr;
+use std::process::Command;
 
 use crate::error::{Error, Result};
 
@@ -23,11 +24,21 @@ fn lookup(name: &str) -> std::result::Result<Vec<IpAddr>, String> {
     Ok(found)
 }
 
+/// The name of an address, made printable; `None` where it has none. The machine's own `getent`
+/// is asked, one process for each address.
+#[must_use]
+pub fn name_of_address(address: IpAddr) -> Option<String> {
+    let output = Command::new("getent").args(["hosts", &address.to_string()]).output().ok()?;
+    let line = output.stdout.split(|byte| *byte == b'\n').next()?;
+    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    words.nth(1).map(dryport_wire::procfs::printable)
+}
+
 /// A static glibc cannot load the machine's name service modules, so the machine's own `getent`
 /// is asked.
 #[cfg(target_feature = "crt-static")]
 fn lookup(name: &str) -> std::result::Result<Vec<IpAddr>, String> {
-    let output = std::process::Command::new("getent")
+    let output = Command::new("getent")
         .args(["ahosts", "--", name])
         .output()
         .map_err(|error| format!("getent: {error}; give an address instead"))?;

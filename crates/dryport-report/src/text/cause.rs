@@ -1,12 +1,13 @@
 //! Causes: what is wrong, who holds the ports, what to do and what not.
 
-use dryport_model::{Cause, Fact, Level, Seen};
+use dryport_model::{Cause, CauseId, Fact, Level, Seen};
 
-use super::headline::level_word;
+use super::headline::{any_new_destination, level_word};
 use super::layout::{Lines, cut, left, right, width};
 use super::number::{grouped, plural};
 use super::paint::Tone;
 use super::phrase;
+use super::place::Place;
 use crate::CheckedNamespace;
 
 const MOST_OWNERS: usize = 3;
@@ -16,16 +17,18 @@ const MOST_CAUSES: usize = 4;
 const LABEL: usize = 11;
 
 /// Writes the causes of a namespace, then its notes.
-pub(super) fn write(lines: &mut Lines, checked: &CheckedNamespace<'_>) {
-    let (notes, causes): (Vec<&Cause>, Vec<&Cause>) = checked
+pub(super) fn write(lines: &mut Lines, checked: &CheckedNamespace<'_>, place: &Place) {
+    let (notes, mut causes): (Vec<&Cause>, Vec<&Cause>) = checked
         .verdict
         .causes
         .iter()
         .partition(|cause| cause.level == Level::Ok);
+    // The model sorts by level; what is certain then comes before what may be.
+    causes.sort_by_key(|cause| (core::cmp::Reverse(cause.level), is_unsure(cause, checked)));
     let mut told = Told::default();
     for cause in causes.iter().take(MOST_CAUSES) {
         lines.gap();
-        write_cause(lines, cause, checked, &mut told);
+        write_cause(lines, cause, checked, place, &mut told);
     }
     if let Some(more) = causes
         .len()
@@ -42,9 +45,15 @@ pub(super) fn write(lines: &mut Lines, checked: &CheckedNamespace<'_>) {
         lines.gap();
         lines.line(&lines.screen.paint(Tone::Strong, "Notes"));
         for note in notes {
-            write_note(lines, note, &mut told);
+            write_note(lines, note, place, &mut told);
         }
     }
+}
+
+/// Whether only what could not be seen makes it more than a note.
+fn is_unsure(cause: &Cause, checked: &CheckedNamespace<'_>) -> bool {
+    cause.id == CauseId::ConnectRangeLocked
+        && any_new_destination(checked).is_some_and(|any| any.level_is_uncertain)
 }
 
 /// What stands above already and need not be said twice.
@@ -59,17 +68,24 @@ fn write_cause<'a>(
     lines: &mut Lines,
     cause: &'a Cause,
     checked: &CheckedNamespace<'_>,
+    place: &Place,
     told: &mut Told<'a>,
 ) {
     let screen = lines.screen;
+    let unsure = if is_unsure(cause, checked) {
+        "  if what was not seen is taken"
+    } else {
+        ""
+    };
     lines.line(&format!(
-        "{}  {}",
+        "{}  {}{}",
         screen.paint(Tone::Level(cause.level), &level_word(cause.level)),
-        screen.paint(Tone::Strong, cause.id.name())
+        screen.paint(Tone::Strong, cause.id.name()),
+        screen.paint(Tone::Uncertain, unsure)
     ));
     lines.hang("  ", "  ", &cause.summary, None);
     write_owners(lines, cause, checked, told);
-    write_remedies(lines, cause, told);
+    write_remedies(lines, cause, place, told);
     for (index, avoid) in cause.avoid.iter().enumerate() {
         label(
             lines,
@@ -160,7 +176,7 @@ fn no_owner(cause: &Cause, checked: &CheckedNamespace<'_>) -> Option<&'static st
     }
 }
 
-fn write_remedies<'a>(lines: &mut Lines, cause: &'a Cause, told: &mut Told<'a>) {
+fn write_remedies<'a>(lines: &mut Lines, cause: &'a Cause, place: &Place, told: &mut Told<'a>) {
     let fresh = cause
         .remedies
         .iter()
@@ -184,7 +200,7 @@ fn write_remedies<'a>(lines: &mut Lines, cause: &'a Cause, told: &mut Told<'a>) 
         if let Some(command) = &remedy.command {
             lines.line(&format!(
                 "{indent}{}",
-                lines.screen.paint(Tone::Command, command)
+                lines.screen.paint(Tone::Command, &place.command(command))
             ));
         }
         told.commands.extend(remedy.command.as_deref());
@@ -192,7 +208,7 @@ fn write_remedies<'a>(lines: &mut Lines, cause: &'a Cause, told: &mut Told<'a>) 
     }
 }
 
-fn write_note<'a>(lines: &mut Lines, note: &'a Cause, told: &mut Told<'a>) {
+fn write_note<'a>(lines: &mut Lines, note: &'a Cause, place: &Place, told: &mut Told<'a>) {
     let text = format!("{} [{}]", note.summary, note.id.name());
     lines.hang("  - ", "  - ", &text, None);
     let first = note.remedies.first();
@@ -200,7 +216,7 @@ fn write_note<'a>(lines: &mut Lines, note: &'a Cause, told: &mut Told<'a>) {
     if let Some(command) = command.filter(|command| !told.commands.contains(command)) {
         lines.line(&format!(
             "    {}",
-            lines.screen.paint(Tone::Command, command)
+            lines.screen.paint(Tone::Command, &place.command(command))
         ));
         told.commands.push(command);
     }

@@ -5,6 +5,7 @@ use dryport_model::{Claim, Coverage, Fact, Level, Seen};
 use super::layout::{Lines, left};
 use super::number::{ends, grouped, plural, used};
 use super::paint::Tone;
+use super::place::Place;
 use super::{Screen, cause, headline, phrase, process, requests};
 use crate::{Check, CheckedNamespace};
 
@@ -23,7 +24,7 @@ pub fn check(check: &Check<'_>, screen: Screen) -> String {
     }
     let (told, healthy) = part(check);
     for checked in told {
-        write_namespace(&mut lines, checked, check.process.is_some());
+        write_namespace(&mut lines, checked, check);
     }
     write_healthy(&mut lines, &healthy);
     write_coverage(&mut lines, check);
@@ -51,7 +52,7 @@ fn part<'c, 'a>(
     (namespaces, healthy)
 }
 
-fn write_namespace(lines: &mut Lines, checked: &CheckedNamespace<'_>, bare: bool) {
+fn write_namespace(lines: &mut Lines, checked: &CheckedNamespace<'_>, check: &Check<'_>) {
     lines.gap();
     let range = checked.limits.range;
     let reserved = match checked.limits.reserved.count_in(range) {
@@ -70,13 +71,14 @@ fn write_namespace(lines: &mut Lines, checked: &CheckedNamespace<'_>, bare: bool
     let painted = lines.screen.paint(Tone::Strong, &name);
     lines.hang(&format!("{name}  "), &format!("{painted}  "), &text, None);
     // With --pid the table of the process stands above.
-    if !bare {
-        write_requests(lines, checked);
+    let place = Place::of(check, checked);
+    if check.process.is_none() {
+        write_requests(lines, checked, &place);
     }
-    cause::write(lines, checked);
+    cause::write(lines, checked, &place);
 }
 
-fn write_requests(lines: &mut Lines, checked: &CheckedNamespace<'_>) {
+fn write_requests(lines: &mut Lines, checked: &CheckedNamespace<'_>, place: &Place) {
     let requests = &checked.verdict.requests;
     if requests.is_empty() {
         return;
@@ -94,9 +96,10 @@ fn write_requests(lines: &mut Lines, checked: &CheckedNamespace<'_>) {
     let more = requests.len() - rows.len() + checked.verdict.requests_omitted;
     if more > 0 {
         let text = format!(
-            "{} more {}: dryport see --by destination",
+            "{} more {}: {}",
             grouped(more as u64),
-            plural(more as u64, "request", "requests")
+            plural(more as u64, "request", "requests"),
+            place.command("dryport see --by destination")
         );
         lines.hang("  ", "  ", &text, Some(Tone::Faint));
     }
@@ -145,7 +148,7 @@ fn healthy_text(checked: &CheckedNamespace<'_>) -> String {
         .map_or_else(String::new, |request| {
             format!(", busiest pair {} used", used(&request.ledger))
         });
-    format!("ok  {any}{busiest}")
+    format!("ok, {any}{busiest}")
 }
 
 /// What was not fully seen, and what would show it. Said once where it holds in every namespace.
@@ -234,8 +237,5 @@ fn next_command(check: &Check<'_>) -> String {
         .flat_map(|cause| &cause.remedies)
         .filter_map(|remedy| remedy.command.as_deref())
         .find(|command| command.starts_with("dryport"));
-    advised.map_or_else(
-        || "dryport see --by process".to_string(),
-        ToString::to_string,
-    )
+    Place::of(check, checked).command(advised.unwrap_or("dryport see --by process"))
 }
