@@ -1,7 +1,8 @@
 //! Interfaces, addresses and routes of a namespace, through rtnetlink. The free functions act in
 //! the calling thread's namespace.
 
-use std::net::IpAddr;
+use std::fs;
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -18,8 +19,10 @@ use rustix::net::{
 
 use crate::{LabError, Namespace};
 
-/// How long the kernel's link watch may take to bring a link into use.
-const RUNNING_DEADLINE: Duration = Duration::from_secs(5);
+/// Multicast groups of the calling thread's namespace.
+const GROUPS: &str = "/proc/thread-self/net/igmp6";
+/// How long the kernel may take to bring a link or an address into use.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 impl Namespace {
     /// Makes a veth pair, one end here and one in `peer`. Both are down.
@@ -28,7 +31,7 @@ impl Namespace {
     /// A name is taken, or the kernel has no veth.
     pub fn add_veth(&self, name: &str, peer: &Self, peer_name: &str) -> Result<(), LabError> {
         let fd = peer.as_fd().as_raw_fd();
-        self.run(|| edit(&route::new_veth(name, peer_name, Some(fd)), &format!("veth {name}")))?
+        self.run(|| exchange(&route::new_veth(name, peer_name, Some(fd)), &format!("veth {name}")))?
     }
 
     /// Makes a dummy interface and sets it up: it takes every packet and delivers none.
@@ -37,7 +40,7 @@ impl Namespace {
     /// The name is taken, or the kernel has no dummy driver (`EOPNOTSUPP`).
     pub fn add_dummy(&self, name: &str) -> Result<(), LabError> {
         self.run(|| {
-            edit(&route::new_dummy(name), &format!("dummy {name}"))?;
+            exchange(&route::new_dummy(name), &format!("dummy {name}"))?;
             set_up(name, true)
         })?
     }
@@ -55,7 +58,7 @@ impl Namespace {
         self.run(|| {
             let index = index(device)?;
             let object = format!("address {address}/{prefix_length} on {device}");
-            edit(&route::add_address(index, address, prefix_length), &object)
+            exchange(&route::add_address(index, address, prefix_length), &object)
         })?
     }
 
@@ -79,7 +82,7 @@ impl Namespace {
     ) -> Result<(), LabError> {
         self.run(|| {
             let message = host_route(index(device)?, destination, source);
-            edit(&message, &format!("route {destination} from {source}"))
+            exchange(&message, &format!("route {destination} from {source}"))
         })?
     }
 
@@ -91,29 +94,59 @@ impl Namespace {
         self.run(|| index(device))?
     }
 
-    /// Waits until the kernel's link watch has brought the interface into use; until then the
-    /// first packets would be dropped.
+    /// Waits until the interface is in use; until then the first packets would be dropped.
+    ///
+    /// The kernel's link watch takes up to a second to notice a carrier; asking for the link makes
+    /// it look at once (`rtnl_getlink`, `linkwatch_sync_dev`).
     ///
     /// # Errors
     /// No such interface, or it has no carrier after 5 s.
     pub fn wait_until_running(&self, device: &str) -> Result<(), LabError> {
         self.run(|| {
-            let started = Instant::now();
-            while !is_running(device)? {
-                if started.elapsed() > RUNNING_DEADLINE {
-                    let condition = format!("{device} to get a carrier");
-                    return Err(LabError::Deadline { condition, waited: started.elapsed() });
-                }
-                sleep(Duration::from_millis(1));
-            }
-            Ok(())
+            exchange(&link_request(index(device)?), &format!("link {device}"))?;
+            poll(|| format!("{device} to get a carrier"), || is_running(device))
+        })?
+    }
+
+    /// Waits until neighbours can find an IPv6 address: the kernel joins its multicast group in
+    /// the background (`addrconf_dad_work`), and a solicitation before that is lost for a second.
+    ///
+    /// # Errors
+    /// Nobody has this address after 5 s.
+    pub fn wait_until_solicitable(&self, address: Ipv6Addr) -> Result<(), LabError> {
+        let [.., a, b, c] = address.octets();
+        let group = format!("ff0200000000000000000001ff{a:02x}{b:02x}{c:02x}");
+        self.run(|| {
+            poll(
+                || format!("{address} to be solicitable"),
+                || {
+                    let joined = fs::read_to_string(GROUPS).map_err(LabError::file("read", GROUPS));
+                    Ok(joined?.contains(&group))
+                },
+            )
         })?
     }
 }
 
+/// Asks every millisecond until the answer is yes.
+fn poll(
+    condition: impl Fn() -> String,
+    mut holds: impl FnMut() -> Result<bool, LabError>,
+) -> Result<(), LabError> {
+    let started = Instant::now();
+    while !holds()? {
+        if started.elapsed() > DEADLINE {
+            let waited = started.elapsed();
+            return Err(LabError::Deadline { condition: condition(), waited });
+        }
+        sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
 /// Sets an interface up or down.
 pub(crate) fn set_up(device: &str, up: bool) -> Result<(), LabError> {
-    edit(&route::set_link_up(index(device)?, up), &format!("link {device}"))
+    exchange(&route::set_link_up(index(device)?, up), &format!("link {device}"))
 }
 
 fn index(device: &str) -> Result<u32, LabError> {
@@ -175,12 +208,21 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-/// Sends one change and waits for its acknowledgement.
-fn edit(message: &[u8], object: &str) -> Result<(), LabError> {
+/// Asks for one link, not for a dump.
+fn link_request(index: u32) -> Vec<u8> {
+    const RTM_GETLINK: u16 = 18;
+    let mut message = Message::new(RTM_GETLINK, NLM_F_REQUEST, route::EDIT_SEQUENCE);
+    // struct ifinfomsg: family, type, index, flags, change mask.
+    message.push_bytes(&[0; 4]).push_bytes(&index.to_ne_bytes()).push_bytes(&[0; 8]);
+    message.finish()
+}
+
+/// Sends one message and waits for its acknowledgement, or for the row that it asks for.
+fn exchange(message: &[u8], object: &str) -> Result<(), LabError> {
     let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)
         .map_err(LabError::system("socket", "NETLINK_ROUTE"))?;
     send(&fd, message, SendFlags::empty()).map_err(LabError::system("send", object))?;
-    let mut buffer = vec![0; 8192];
+    let mut buffer = vec![0; 16384];
     let (length, _) = recv(&fd, buffer.as_mut_slice(), RecvFlags::empty())
         .map_err(LabError::system("recv", object))?;
     for frame in messages(buffer.get(..length).unwrap_or_default()) {
@@ -191,7 +233,9 @@ fn edit(message: &[u8], object: &str) -> Result<(), LabError> {
             Some(Control::Error { errno }) => {
                 return Err(LabError::system("rtnetlink", object)(Errno::from_raw_os_error(errno)));
             }
-            _ => {}
+            Some(_) => {}
+            None if frame.kind == route::RTM_NEWLINK => return Ok(()),
+            None => {}
         }
     }
     Err(LabError::Unanswered { object: object.to_owned() })

@@ -41,14 +41,14 @@ impl Lab {
     pub fn veth() -> Result<Self, LabError> {
         let (client, server) = (Namespace::new()?, Namespace::new()?);
         client.add_veth(CLIENT_LINK, &server, SERVER_LINK)?;
+        server.set_link(SERVER_LINK, true)?;
+        client.set_link(CLIENT_LINK, true)?;
+        server.wait_until_running(SERVER_LINK)?;
+        client.wait_until_running(CLIENT_LINK)?;
         for host in CLIENT_HOSTS {
             add_host(&client, CLIENT_LINK, host)?;
         }
         add_host(&server, SERVER_LINK, SERVER_HOST)?;
-        client.set_link(CLIENT_LINK, true)?;
-        server.set_link(SERVER_LINK, true)?;
-        client.wait_until_running(CLIENT_LINK)?;
-        server.wait_until_running(SERVER_LINK)?;
         Ok(Self { client, server: Some(server) })
     }
 
@@ -75,5 +75,6 @@ fn add_host(namespace: &Namespace, link: &str, host: u8) -> Result<(), LabError>
     let v4 = Ipv4Addr::new(10, 77, 0, host);
     let v6 = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, host.into());
     namespace.add_address(link, IpAddr::V4(v4), 24)?;
-    namespace.add_address(link, IpAddr::V6(v6), 64)
+    namespace.add_address(link, IpAddr::V6(v6), 64)?;
+    namespace.wait_until_solicitable(v6)
 }

@@ -89,7 +89,7 @@ pub struct Census<'a> {
     bound: Vec<BoundSocket>,
     udp: [UdpUse<'a>; 2],
     sockets: u64,
-    listeners: HashMap<u16, Vec<IpAddr>, FixedState>,
+    listeners: Listeners,
 }
 
 struct UdpUse<'a> {
@@ -241,12 +241,7 @@ impl<'a> Census<'a> {
 
     /// Whether a socket with this local endpoint was accepted by a listener seen so far.
     fn is_accepted(&self, local: SocketAddr) -> bool {
-        self.buckets.has_listener(local.port())
-            && self.listeners.get(&local.port()).is_some_and(|addresses| {
-                addresses
-                    .iter()
-                    .any(|own| own.is_unspecified() || *own == local.ip())
-            })
+        self.buckets.has_listener(local.port()) && listens(&self.listeners, local)
     }
 
     /// Listening and bound-but-idle sockets in the range.
@@ -350,19 +345,43 @@ impl<'a> Census<'a> {
         if self.listeners.is_empty() {
             return;
         }
-        let entries = core::mem::take(&mut self.entries);
-        let (accepted, clients) = entries.into_iter().partition(|entry: &Entry| {
-            self.requests
-                .get(entry.request as usize)
-                .is_some_and(|(key, _)| self.is_accepted(SocketAddr::new(key.source, entry.port)))
-        });
-        self.entries = clients;
-        let accepted: Vec<Entry> = accepted;
-        for entry in &accepted {
-            if let Some((_, sockets)) = self.requests.get_mut(entry.request as usize) {
-                *sockets -= 1;
+        let listeners = core::mem::take(&mut self.listeners);
+        self.forget(|local, _| listens(&listeners, local));
+        self.listeners = listeners;
+    }
+
+    /// Ports that look like those of a closed listener whose connections live on: locked, and held
+    /// by several connections of one local address. At most `most`.
+    #[must_use]
+    pub fn ports_of_gone_listeners(&self, most: usize) -> Vec<u16> {
+        let mut users: HashMap<(IpAddr, u16), u32, FixedState> = HashMap::default();
+        for entry in self.entries.iter().filter(|entry| entry.hold == Hold::InUse) {
+            if self.buckets.state(entry.port) == BucketState::Locked
+                && let Some((key, _)) = self.requests.get(entry.request as usize)
+            {
+                *users.entry((key.source, entry.port)).or_default() += 1;
             }
         }
+        let mut ports: Vec<u16> =
+            users.into_iter().filter(|(_, n)| *n > 1).map(|((_, port), _)| port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports.truncate(most);
+        ports
+    }
+
+    /// Leaves out client sockets that turned out to be accepted ones, by local and remote end.
+    pub fn forget(&mut self, is_accepted: impl Fn(SocketAddr, SocketAddr) -> bool) {
+        let requests = &mut self.requests;
+        self.entries.retain(|entry| {
+            let Some((key, sockets)) = requests.get_mut(entry.request as usize) else {
+                return true;
+            };
+            let accepted =
+                is_accepted(SocketAddr::new(key.source, entry.port), key.destination);
+            *sockets -= u32::from(accepted);
+            !accepted
+        });
     }
 
     /// Number of 4-tuple spaces that client sockets use.
@@ -575,6 +594,14 @@ fn use_of(count: &HeadroomCount<'_>, inodes: Vec<u32>) -> RequestUse {
         time_wait_left_ms: count.time_wait_left_ms(&classes),
         inodes,
     }
+}
+
+type Listeners = HashMap<u16, Vec<IpAddr>, FixedState>;
+
+fn listens(listeners: &Listeners, local: SocketAddr) -> bool {
+    listeners.get(&local.port()).is_some_and(|addresses| {
+        addresses.iter().any(|own| own.is_unspecified() || *own == local.ip())
+    })
 }
 
 /// The class of a port that no socket holds against the request.

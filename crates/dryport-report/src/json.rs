@@ -3,6 +3,7 @@
 //! Within a version fields are only ever added. What is not known is `null`, never 0; every field
 //! is always there. The JSON Schemas are made from the types here ([`schemas`]).
 
+mod answer;
 mod check;
 mod headroom;
 mod parts;

@@ -11,8 +11,10 @@ const WALK_IS_FELT_FROM: u32 = 1024;
 pub fn request_notes(request: &Request, ledger: &Ledger, headroom: Headroom) -> Vec<String> {
     let odd = ledger.uncertain == 0 && !headroom.is_exact();
     let walks = matches!(request.claim(), Claim::Tuple { .. }) && request.port_range.is_none();
-    let slow =
-        walks && ledger.capacity() >= WALK_IS_FELT_FROM && ledger.taken() * 2 > ledger.capacity();
+    let slow = walks
+        && headroom.at_most > 0
+        && ledger.capacity() >= WALK_IS_FELT_FROM
+        && ledger.taken() * 2 > ledger.capacity();
     [
         (
             ledger.uncertain > 0,

@@ -1,11 +1,12 @@
 //! Reading the sockets of the calling thread's network namespace through sock_diag.
 
-use std::net::IpAddr;
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
 
 use dryport_model::{Family, Protocol, Socket};
 use dryport_wire::bytecode::Bytecode;
 use dryport_wire::sock_diag::{
-    self, EXTENSION_INFO, Families, Query, Row, decode_row, decode_socket, state_bit,
+    self, EXTENSION_INFO, Families, Query, Row, TcpInfo, decode_row, decode_socket, state_bit,
 };
 use rustix::io::Errno;
 
@@ -129,6 +130,30 @@ impl SocketReader {
         })
     }
 
+    /// Both ends of the connections on a local port that were accepted, not opened from here.
+    ///
+    /// tcp_info tells: the SYN that opens a connection counts as one byte acknowledged, the
+    /// SYN-ACK of an accepted one does not (`tcp_ack`). Only where nothing is in flight.
+    ///
+    /// # Errors
+    /// As [`SocketReader::tcp`].
+    pub fn accepted_on(&mut self, port: u16) -> Result<HashSet<(SocketAddr, SocketAddr)>> {
+        let query = Query {
+            // Past these we may have sent a FIN, which counts as a byte too.
+            states: sock_diag::STATE_ESTABLISHED | sock_diag::STATE_CLOSE_WAIT,
+            extensions: EXTENSION_INFO,
+            filter: Some(Bytecode::local_port_equals(port)),
+            ..Query::all(Families::Both, Protocol::Tcp)
+        };
+        let mut accepted = HashSet::new();
+        self.rows("tcp, one port", &query, |row| {
+            if row.tcp_info.as_ref().is_some_and(was_accepted) {
+                accepted.insert((row.socket.local, row.socket.remote));
+            }
+        })?;
+        Ok(accepted)
+    }
+
     /// Whole rows, attributes included.
     fn rows(
         &mut self,
@@ -176,4 +201,12 @@ impl SocketReader {
             other => Error::SockDiag { what, source: other.into_io() },
         })
     }
+}
+
+fn was_accepted(info: &TcpInfo) -> bool {
+    let once = match (info.bytes_sent, info.bytes_retransmitted) {
+        (Some(sent), Some(again)) => sent.checked_sub(again),
+        _ => None,
+    };
+    info.unacked == 0 && once == Some(info.bytes_acked)
 }

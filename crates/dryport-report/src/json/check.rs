@@ -5,7 +5,8 @@ use dryport_model::{Limits, RequestVerdict};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::parts::{Answer, AnswerFacts, Coverage, Namespace, Owner, Process, Range};
+use super::answer::{Answer, AnswerFacts};
+use super::parts::{Coverage, Namespace, Owner, Process, Range};
 use crate::{Check, CheckedNamespace, NamespaceName, ProcessFindings, request_notes};
 
 /// The verdict on a machine, with causes, owners and remedies.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::parts::{Answer, AnswerFacts};
+use super::answer::{Answer, AnswerFacts};
 use crate::{HeadroomAnswer, request_notes};
 
 /// How many more times one request is granted, and why.

@@ -112,24 +112,15 @@ fn write_owners(
     if shares == told.owners {
         return;
     }
-    let processes = checked.owners.map_or(&[][..], |owners| &owners.processes);
-    let named: Vec<(String, String)> = cause
-        .owners
-        .iter()
-        .take(MOST_OWNERS)
-        .filter_map(|share| {
-            let process = processes.get(share.process as usize)?;
-            Some((phrase::process(process), grouped(share.ports)))
-        })
-        .collect();
-    let counts = named.iter().map(|(_, n)| width(n)).max().unwrap_or(0);
+    let rows = holders(cause, checked);
+    let counts = rows.iter().map(|(_, n)| width(n)).max().unwrap_or(0);
     let most = lines
         .screen
         .columns()
         .saturating_sub(LABEL + counts + "   ports".len());
-    let longest = named.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+    let longest = rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
     let names = longest.min(most);
-    for (index, (name, ports)) in named.iter().enumerate() {
+    for (index, (name, ports)) in rows.iter().enumerate() {
         lines.line(&format!(
             "{}{}  {} {}",
             label_text(lines, if index == 0 { "held by" } else { "" }),
@@ -138,21 +129,38 @@ fn write_owners(
             if ports == "1" { "port" } else { "ports" }
         ));
     }
-    if let Some(rest) = shares.get(MOST_OWNERS..).filter(|rest| !rest.is_empty()) {
-        let ports: u64 = rest.iter().map(|(_, ports)| u64::from(*ports)).sum();
-        let name = format!(
-            "{} more {}",
-            rest.len(),
-            plural(rest.len() as u64, "process", "processes")
-        );
-        let text = format!(
-            "{}  {} ports",
-            left(&name, names),
-            right(&grouped(ports), counts)
-        );
-        lines.line(&format!("{}{text}", label_text(lines, "")));
-    }
     told.owners = shares;
+}
+
+/// Names and ports: the largest processes, the others together, and what no process holds any more.
+fn holders(cause: &Cause, checked: &CheckedNamespace<'_>) -> Vec<(String, String)> {
+    let processes = checked.owners.map_or(&[][..], |owners| &owners.processes);
+    let mut rows: Vec<(String, String)> = cause
+        .owners
+        .iter()
+        .take(MOST_OWNERS)
+        .filter_map(|share| {
+            let process = processes.get(share.process as usize)?;
+            Some((phrase::process(process), grouped(share.ports)))
+        })
+        .collect();
+    let rest = cause.owners.get(MOST_OWNERS..).unwrap_or_default();
+    if !rest.is_empty() {
+        let ports: u64 = rest.iter().map(|share| u64::from(share.ports)).sum();
+        let processes = plural(rest.len() as u64, "process", "processes");
+        rows.push((format!("{} more {processes}", rest.len()), grouped(ports)));
+    }
+    let waiting = evidence(cause, "time_wait");
+    if waiting > 0 {
+        rows.push(("no process, in TIME_WAIT".to_string(), grouped(waiting)));
+    }
+    rows
+}
+
+/// A number of the cause's evidence, 0 where it has none of that name.
+fn evidence(cause: &Cause, name: &str) -> u64 {
+    let found = cause.evidence.iter().find(|e| e.name == name);
+    found.map_or(0, |evidence| evidence.value)
 }
 
 /// Why nobody is named, where somebody could be expected.
@@ -162,10 +170,7 @@ fn no_owner(cause: &Cause, checked: &CheckedNamespace<'_>) -> Option<&'static st
         .coverage
         .iter()
         .any(|coverage| coverage.fact == Fact::Owners && coverage.seen == Seen::Full);
-    let count = |name: &str| {
-        let found = cause.evidence.iter().find(|e| e.name == name);
-        found.map_or(0, |evidence| evidence.value)
-    };
+    let count = |name| evidence(cause, name);
     let held = count("in_use") + count("locked") + count("close_wait") + count("bound_idle");
     if held > 0 && !seen_all {
         Some("processes that could not be seen")
@@ -188,7 +193,7 @@ fn write_remedies<'a>(lines: &mut Lines, cause: &'a Cause, place: &Place, told: 
     }
     for (index, remedy) in fresh.into_iter().enumerate() {
         let restart = if remedy.restart_needed {
-            " (needs a restart)"
+            " (needs\u{a0}a\u{a0}restart)"
         } else {
             ""
         };

@@ -106,7 +106,7 @@ fn left(request: &RequestVerdict, checked: &CheckedNamespace<'_>, place: &str) -
 /// In which namespace, where there are several.
 fn place(check: &Check<'_>, checked: &CheckedNamespace<'_>) -> String {
     if check.namespaces.len() > 1 {
-        format!(" in {}", phrase::namespace(&checked.namespace))
+        format!(" in namespace {}", phrase::namespace(&checked.namespace))
     } else {
         String::new()
     }

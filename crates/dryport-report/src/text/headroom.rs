@@ -86,7 +86,7 @@ fn write_level(lines: &mut Lines, answer: &HeadroomAnswer<'_>, ledger: &Ledger) 
         ""
     };
     let text = format!(
-        "{unsure}, {} of {} ports used, in {}",
+        "{unsure}, {} of {} ports used, namespace {}",
         used(ledger),
         grouped(ledger.capacity()),
         phrase::namespace(&answer.namespace)
