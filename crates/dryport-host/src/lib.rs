@@ -13,7 +13,7 @@ pub use error::{Error, Result};
 pub use linux::{
     limits::{LimitsRead, read_limits},
     namespace::{Namespace, NamespaceId, NamespaceSpec},
-    owners::{OwnerWalk, read_owners},
+    owners::{OwnerWalk, read_owners, read_owners_here},
     probe::{Probe, ProbeAnswer},
     process::{ConnectHooks, DescriptorLimit, Process},
     resolve::{name_of_address, resolve},

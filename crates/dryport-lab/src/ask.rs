@@ -107,32 +107,54 @@ impl Ask {
     }
 
     fn plain(address: IpAddr, local: Local, then: Then) -> Self {
-        let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
-        Self { transport: Transport::Tcp, family, local, then, options: AskOptions::default() }
+        let family = if address.is_ipv4() {
+            Family::V4
+        } else {
+            Family::V6
+        };
+        Self {
+            transport: Transport::Tcp,
+            family,
+            local,
+            then,
+            options: AskOptions::default(),
+        }
     }
 
     /// The same over UDP.
     #[must_use]
     pub fn udp(self) -> Self {
-        Self { transport: Transport::Udp, ..self }
+        Self {
+            transport: Transport::Udp,
+            ..self
+        }
     }
 
     /// The same with `bind()` first.
     #[must_use]
     pub fn bound(self, local: SocketAddr) -> Self {
-        Self { local: Local::Bind(local), ..self }
+        Self {
+            local: Local::Bind(local),
+            ..self
+        }
     }
 
     /// The same with the source address bound, the port left open.
     #[must_use]
     pub fn from(self, source: IpAddr) -> Self {
-        Self { local: Local::From(source), ..self }
+        Self {
+            local: Local::From(source),
+            ..self
+        }
     }
 
     /// The same with an IPv6 socket; IPv4 addresses become v4-mapped ones.
     #[must_use]
     pub fn mapped(self) -> Self {
-        Self { family: Family::V6, ..self }
+        Self {
+            family: Family::V6,
+            ..self
+        }
     }
 
     /// The same with other options.

@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 
-const NAMES: [(Errno, &str); 25] = [
+const NAMES: [(Errno, &str); 26] = [
     (Errno::ACCESS, "EACCES"),
     (Errno::ADDRINUSE, "EADDRINUSE"),
     (Errno::ADDRNOTAVAIL, "EADDRNOTAVAIL"),
@@ -24,6 +24,7 @@ const NAMES: [(Errno, &str); 25] = [
     (Errno::NODEV, "ENODEV"),
     (Errno::NOMEM, "ENOMEM"),
     (Errno::NOPROTOOPT, "ENOPROTOOPT"),
+    (Errno::NOSPC, "ENOSPC"),
     (Errno::OPNOTSUPP, "EOPNOTSUPP"),
     (Errno::PERM, "EPERM"),
     (Errno::PROTONOSUPPORT, "EPROTONOSUPPORT"),
@@ -33,10 +34,16 @@ const NAMES: [(Errno, &str); 25] = [
 /// The error's name (`EADDRNOTAVAIL`); `E?` for one that no request for a port gives.
 #[must_use]
 pub fn errno_name(errno: Errno) -> &'static str {
-    NAMES.iter().find(|(known, _)| *known == errno).map_or("E?", |(_, name)| name)
+    NAMES
+        .iter()
+        .find(|(known, _)| *known == errno)
+        .map_or("E?", |(_, name)| name)
 }
 
 /// Whether a scenario may name this error.
 pub(crate) fn known_errno(name: &str) -> Option<&'static str> {
-    NAMES.iter().find(|(_, known)| *known == name).map(|(_, known)| *known)
+    NAMES
+        .iter()
+        .find(|(_, known)| *known == name)
+        .map(|(_, known)| *known)
 }

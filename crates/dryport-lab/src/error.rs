@@ -93,7 +93,11 @@ impl LabError {
         object: impl Into<String>,
     ) -> impl FnOnce(Errno) -> Self {
         let object = object.into();
-        move |source| Self::System { call, object, source }
+        move |source| Self::System {
+            call,
+            object,
+            source,
+        }
     }
 
     /// A refused file operation, for `map_err`.

@@ -7,9 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dryport_wire::netlink::{
-    Control, Message, NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, messages,
-};
+use dryport_wire::netlink::{Control, Message, NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, messages};
 use dryport_wire::route;
 use rustix::io::Errno;
 use rustix::net::{
@@ -31,7 +29,12 @@ impl Namespace {
     /// A name is taken, or the kernel has no veth.
     pub fn add_veth(&self, name: &str, peer: &Self, peer_name: &str) -> Result<(), LabError> {
         let fd = peer.as_fd().as_raw_fd();
-        self.run(|| exchange(&route::new_veth(name, peer_name, Some(fd)), &format!("veth {name}")))?
+        self.run(|| {
+            exchange(
+                &route::new_veth(name, peer_name, Some(fd)),
+                &format!("veth {name}"),
+            )
+        })?
     }
 
     /// Makes a dummy interface and sets it up: it takes every packet and delivers none.
@@ -103,8 +106,14 @@ impl Namespace {
     /// No such interface, or it has no carrier after 5 s.
     pub fn wait_until_running(&self, device: &str) -> Result<(), LabError> {
         self.run(|| {
-            exchange(&link_request(index(device)?), &format!("link {device}"))?;
-            poll(|| format!("{device} to get a carrier"), || is_running(device))
+            let request = link_request(index(device)?);
+            poll(
+                || format!("{device} to get a carrier"),
+                || {
+                    exchange(&request, &format!("link {device}"))?;
+                    is_running(device)
+                },
+            )
         })?
     }
 
@@ -137,7 +146,10 @@ fn poll(
     while !holds()? {
         if started.elapsed() > DEADLINE {
             let waited = started.elapsed();
-            return Err(LabError::Deadline { condition: condition(), waited });
+            return Err(LabError::Deadline {
+                condition: condition(),
+                waited,
+            });
         }
         sleep(Duration::from_millis(1));
     }
@@ -146,7 +158,10 @@ fn poll(
 
 /// Sets an interface up or down.
 pub(crate) fn set_up(device: &str, up: bool) -> Result<(), LabError> {
-    exchange(&route::set_link_up(index(device)?, up), &format!("link {device}"))
+    exchange(
+        &route::set_link_up(index(device)?, up),
+        &format!("link {device}"),
+    )
 }
 
 fn index(device: &str) -> Result<u32, LabError> {
@@ -159,7 +174,11 @@ fn is_running(device: &str) -> Result<bool, LabError> {
     let fd = any_socket()?;
     // SAFETY: ifreq is plain old data, for which all zeroes is a value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(device.bytes().take(libc::IFNAMSIZ - 1)) {
+    for (to, from) in request
+        .ifr_name
+        .iter_mut()
+        .zip(device.bytes().take(libc::IFNAMSIZ - 1))
+    {
         *to = from.cast_signed();
     }
     // SAFETY: SIOCGIFFLAGS reads the name from the ifreq and writes its flags; both are there.
@@ -179,8 +198,13 @@ pub(crate) fn last_errno() -> Errno {
 
 /// Any socket will do to ask for an interface.
 fn any_socket() -> Result<OwnedFd, LabError> {
-    socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)
-        .map_err(LabError::system("socket", "AF_INET"))
+    socket_with(
+        AddressFamily::INET,
+        SocketType::DGRAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(LabError::system("socket", "AF_INET"))
 }
 
 /// A route to one host with a preferred source, in the main table. Replaces one that is there.
@@ -189,7 +213,11 @@ fn host_route(oif: u32, destination: IpAddr, source: IpAddr) -> Vec<u8> {
     const RTA_DST: u16 = 1;
     const RTA_OIF: u16 = 4;
     const RTA_PREFSRC: u16 = 7;
-    let (family, bits) = if destination.is_ipv4() { (2, 32) } else { (10, 128) };
+    let (family, bits) = if destination.is_ipv4() {
+        (2, 32)
+    } else {
+        (10, 128)
+    };
     let scope = if destination.is_ipv4() { 253 } else { 0 };
     let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE;
     let mut message = Message::new(RTM_NEWROUTE, flags, route::EDIT_SEQUENCE);
@@ -213,30 +241,44 @@ fn link_request(index: u32) -> Vec<u8> {
     const RTM_GETLINK: u16 = 18;
     let mut message = Message::new(RTM_GETLINK, NLM_F_REQUEST, route::EDIT_SEQUENCE);
     // struct ifinfomsg: family, type, index, flags, change mask.
-    message.push_bytes(&[0; 4]).push_bytes(&index.to_ne_bytes()).push_bytes(&[0; 8]);
+    message
+        .push_bytes(&[0; 4])
+        .push_bytes(&index.to_ne_bytes())
+        .push_bytes(&[0; 8]);
     message.finish()
 }
 
 /// Sends one message and waits for its acknowledgement, or for the row that it asks for.
 fn exchange(message: &[u8], object: &str) -> Result<(), LabError> {
-    let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)
-        .map_err(LabError::system("socket", "NETLINK_ROUTE"))?;
+    let fd = socket_with(
+        AddressFamily::NETLINK,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(LabError::system("socket", "NETLINK_ROUTE"))?;
     send(&fd, message, SendFlags::empty()).map_err(LabError::system("send", object))?;
     let mut buffer = vec![0; 16384];
     let (length, _) = recv(&fd, buffer.as_mut_slice(), RecvFlags::empty())
         .map_err(LabError::system("recv", object))?;
     for frame in messages(buffer.get(..length).unwrap_or_default()) {
-        let frame =
-            frame.map_err(|source| LabError::Netlink { object: object.to_owned(), source })?;
+        let frame = frame.map_err(|source| LabError::Netlink {
+            object: object.to_owned(),
+            source,
+        })?;
         match frame.control() {
             Some(Control::Error { errno: 0 }) => return Ok(()),
             Some(Control::Error { errno }) => {
-                return Err(LabError::system("rtnetlink", object)(Errno::from_raw_os_error(errno)));
+                return Err(LabError::system("rtnetlink", object)(
+                    Errno::from_raw_os_error(errno),
+                ));
             }
             Some(_) => {}
             None if frame.kind == route::RTM_NEWLINK => return Ok(()),
             None => {}
         }
     }
-    Err(LabError::Unanswered { object: object.to_owned() })
+    Err(LabError::Unanswered {
+        object: object.to_owned(),
+    })
 }

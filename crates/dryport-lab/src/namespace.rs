@@ -62,7 +62,10 @@ impl Namespace {
     pub fn get(&self, key: &str) -> Result<String, LabError> {
         let path = sysctl_path(key);
         let text = self.run(|| fs::read_to_string(&path))?;
-        Ok(text.map_err(LabError::file("read", &path))?.trim_end().to_owned())
+        Ok(text
+            .map_err(LabError::file("read", &path))?
+            .trim_end()
+            .to_owned())
     }
 
     /// Writes a setting, named as `sysctl` does.
@@ -71,13 +74,18 @@ impl Namespace {
     /// There is no such setting, or the kernel refuses the value.
     pub fn set(&self, key: &str, value: &str) -> Result<(), LabError> {
         let path = sysctl_path(key);
-        self.run(|| fs::write(&path, value))?.map_err(LabError::file("write", &path))
+        self.run(|| fs::write(&path, value))?
+            .map_err(LabError::file("write", &path))
     }
 
     /// Where another program can open the namespace, as long as this value lives.
     #[must_use]
     pub fn path(&self) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.fd.as_raw_fd()))
+        PathBuf::from(format!(
+            "/proc/{}/fd/{}",
+            std::process::id(),
+            self.fd.as_raw_fd()
+        ))
     }
 
     /// A command that will run inside the namespace.
@@ -85,8 +93,10 @@ impl Namespace {
     /// # Errors
     /// The descriptor cannot be doubled.
     pub fn command(&self, program: &str) -> Result<Command, LabError> {
-        let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 3)
-            .map_err(LabError::system("fcntl(F_DUPFD_CLOEXEC)", "a network namespace"))?;
+        let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 3).map_err(LabError::system(
+            "fcntl(F_DUPFD_CLOEXEC)",
+            "a network namespace",
+        ))?;
         let mut command = Command::new(program);
         // SAFETY: between fork and exec the closure only makes the system call setns(); it neither
         // allocates nor takes a lock, and it owns the descriptor that it uses.
@@ -109,9 +119,12 @@ impl AsFd for Namespace {
 /// Runs `work` in a thread of its own, so that a change of namespace stays there.
 fn in_thread<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, LabError> {
     thread::scope(|scope| {
-        let handle =
-            thread::Builder::new().spawn_scoped(scope, work).map_err(LabError::Thread)?;
-        Ok(handle.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload)))
+        let handle = thread::Builder::new()
+            .spawn_scoped(scope, work)
+            .map_err(LabError::Thread)?;
+        Ok(handle
+            .join()
+            .unwrap_or_else(|payload| std::panic::resume_unwind(payload)))
     })
 }
 

@@ -50,10 +50,20 @@ pub(crate) fn apply(fd: &OwnedFd, ask: &Ask) -> Result<(), Errno> {
         sockopt::set_ipv6_v6only(fd, options.v6only)?;
     }
     if let Some(device) = &options.device {
-        set_bytes(fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device.as_bytes())?;
+        set_bytes(
+            fd,
+            libc::SOL_SOCKET,
+            libc::SO_BINDTODEVICE,
+            device.as_bytes(),
+        )?;
     }
     if let Some(range) = options.range {
-        set(fd, libc::IPPROTO_IP, IP_LOCAL_PORT_RANGE, &port_range_word(range))?;
+        set(
+            fd,
+            libc::IPPROTO_IP,
+            IP_LOCAL_PORT_RANGE,
+            &port_range_word(range),
+        )?;
     }
     if matches!(ask.local, Local::From(_)) {
         set(fd, libc::IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &1_i32)?;
@@ -75,7 +85,12 @@ fn apply_tcp(fd: &OwnedFd, family: Family, options: &AskOptions) -> Result<(), E
         set(fd, libc::IPPROTO_TCP, TCP_LINGER2, &seconds)?;
     }
     if options.md5 {
-        set(fd, libc::IPPROTO_TCP, TCP_MD5SIG_EXT, &md5_for_every_peer(family))?;
+        set(
+            fd,
+            libc::IPPROTO_TCP,
+            TCP_MD5SIG_EXT,
+            &md5_for_every_peer(family),
+        )?;
     }
     Ok(())
 }
@@ -88,7 +103,11 @@ fn port_range_word(range: SocketPortRange) -> u32 {
 /// A prefix of length 0 matches every peer.
 fn md5_for_every_peer(family: Family) -> TcpMd5Sig {
     let mut address = [0; 128];
-    let number = if family == Family::V4 { libc::AF_INET } else { libc::AF_INET6 } as u16;
+    let number = if family == Family::V4 {
+        libc::AF_INET
+    } else {
+        libc::AF_INET6
+    } as u16;
     for (to, from) in address.iter_mut().zip(number.to_ne_bytes()) {
         *to = from;
     }
@@ -125,7 +144,17 @@ fn set_raw(
 ) -> Result<(), Errno> {
     // SAFETY: both callers pass a pointer to a live value and its own size; the kernel only reads.
     let result = unsafe {
-        libc::setsockopt(fd.as_raw_fd(), level, option, value.cast(), length as libc::socklen_t)
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            level,
+            option,
+            value.cast(),
+            length as libc::socklen_t,
+        )
     };
-    if result == 0 { Ok(()) } else { Err(last_errno()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(last_errno())
+    }
 }

@@ -10,6 +10,10 @@ use thiserror::Error;
 use crate::namespace::{enter, open_current, unshare};
 use crate::{LabError, Namespace};
 
+/// Both ends of every port there is, and some: 2 × 65,536 descriptors, below the kernel's usual
+/// ceiling (`fs.nr_open`, 1,048,576).
+const OPEN_FILES: u64 = 150_000;
+
 /// How this process may make network namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Privilege {
@@ -27,8 +31,8 @@ pub struct Unavailable(#[from] LabError);
 impl Privilege {
     /// Takes the right to make network namespaces. Call it first in `main`: an ordinary user gets
     /// it by moving the whole process into a user namespace, which the kernel allows only while
-    /// there is one thread. Also raises the limit of open files to its ceiling, since every port
-    /// that is asked for costs a descriptor.
+    /// there is one thread. Also raises the limit of open files, since every port that is asked
+    /// for costs two descriptors.
     ///
     /// # Errors
     /// The kernel, a security module or the container forbids it; the first call refused is told.
@@ -83,8 +87,11 @@ fn write(path: &str, text: &str) -> Result<(), LabError> {
     fs::write(path, text).map_err(LabError::file("write", path))
 }
 
-/// Best effort: most scenarios need few descriptors.
+/// Best effort: most scenarios need few descriptors. Root may also lift the ceiling.
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let wanted = limit.maximum.map(|ceiling| ceiling.max(OPEN_FILES));
+    if setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum: wanted }).is_err() {
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    }
 }

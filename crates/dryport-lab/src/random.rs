@@ -25,12 +25,20 @@ pub fn scenario(seed: u64) -> Scenario {
     let low = 20_000 + dice.below(2) as u16;
     let range = PortRange::new(low, low + size - 1).unwrap_or(Scenario::RANGE);
     let twins = dice.one_in(5);
-    let mut maker = Maker { dice, range, twins, steps: Vec::new(), groups: 0 };
+    let mut maker = Maker {
+        dice,
+        range,
+        twins,
+        steps: Vec::new(),
+        groups: 0,
+    };
     let udp = maker.dice.one_in(4);
     let has_old = !udp && maker.dice.one_in(2);
     if has_old {
         maker.tcp_steps(3);
-        maker.steps.push(Step::Wait(Duration::from_millis(REUSE_DELAY_MS + 100)));
+        maker
+            .steps
+            .push(Step::Wait(Duration::from_millis(REUSE_DELAY_MS + 100)));
     }
     if udp {
         maker.udp_steps();
@@ -43,17 +51,27 @@ pub fn scenario(seed: u64) -> Scenario {
             maker.udp_steps();
         }
     }
-    let request = if udp { maker.udp_request() } else { maker.tcp_request() };
+    let request = if udp {
+        maker.udp_request()
+    } else {
+        maker.tcp_request()
+    };
     let mut state = Scenario::new(format!("R{seed}"), "a random state", Some(request));
     state.range = range;
     let mut set = |key: &str, value: String| state.sysctl.insert(key.into(), value);
     let dice = &mut maker.dice;
     set("net.ipv4.tcp_tw_reuse", dice.below(3).to_string());
     set("net.ipv4.tcp_tw_reuse_delay", REUSE_DELAY_MS.to_string());
-    set("net.ipv4.tcp_timestamps", u8::from(!dice.one_in(5)).to_string());
+    set(
+        "net.ipv4.tcp_timestamps",
+        u8::from(!dice.one_in(5)).to_string(),
+    );
     set("net.ipv6.bindv6only", u8::from(dice.one_in(8)).to_string());
-    let reserved: Vec<String> =
-        range.ports().filter(|_| dice.one_in(9)).map(|port| port.to_string()).collect();
+    let reserved: Vec<String> = range
+        .ports()
+        .filter(|_| dice.one_in(9))
+        .map(|port| port.to_string())
+        .collect();
     // Reserving comes last as often as first: sockets that hold a port keep it.
     if dice.one_in(2) {
         set("net.ipv4.ip_local_reserved_ports", reserved.join(","));
@@ -202,8 +220,15 @@ impl Maker {
 
     fn bound_connections(&mut self) {
         let (count, source) = (self.count(), self.source());
-        let options = AskOptions { range: None, ..self.options() };
-        let local = if self.dice.one_in(5) { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { source };
+        let options = AskOptions {
+            range: None,
+            ..self.options()
+        };
+        let local = if self.dice.one_in(5) {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+        } else {
+            source
+        };
         let port = if self.dice.one_in(4) { self.port() } else { 0 };
         let server = self.v4_server();
         let ask = Ask::connect(self.peer(server, &options))
@@ -215,7 +240,10 @@ impl Maker {
 
     fn v6_connections(&mut self) {
         let count = self.count();
-        let options = AskOptions { v6only: self.dice.one_in(4), ..self.options() };
+        let options = AskOptions {
+            v6only: self.dice.one_in(4),
+            ..self.options()
+        };
         let server = self.v6_server();
         let ask = Ask::connect(self.peer(server, &options)).with(options);
         let ask = if self.dice.one_in(4) {
@@ -234,13 +262,28 @@ impl Maker {
         }
         let group = Some(group);
         let step = match self.dice.below(12) {
-            0..=2 => Step::Close { ends: Ends::Both, group, wait: true },
+            0..=2 => Step::Close {
+                ends: Ends::Both,
+                group,
+                wait: true,
+            },
             // The server never closes: FIN_WAIT2, an orphan.
-            3 => Step::Close { ends: Ends::Client, group, wait: true },
+            3 => Step::Close {
+                ends: Ends::Client,
+                group,
+                wait: true,
+            },
             // The client never closes: CLOSE_WAIT.
-            4 => Step::Close { ends: Ends::Server, group, wait: true },
+            4 => Step::Close {
+                ends: Ends::Server,
+                group,
+                wait: true,
+            },
             5 => Step::Shutdown { group },
-            6 => Step::Reset { side: Side::Client, group },
+            6 => Step::Reset {
+                side: Side::Client,
+                group,
+            },
             7 => Step::Disconnect { group },
             _ => return,
         };
@@ -259,8 +302,10 @@ impl Maker {
     fn bound(&mut self, then: Then, fixed: bool) -> Ask {
         let (address, family) = self.local_address();
         let port = if fixed { self.port() } else { 0 };
-        let options =
-            AskOptions { v6only: family == Family::V6 && self.dice.one_in(2), ..self.options() };
+        let options = AskOptions {
+            v6only: family == Family::V6 && self.dice.one_in(2),
+            ..self.options()
+        };
         Ask {
             transport: Transport::Tcp,
             family,
@@ -287,7 +332,11 @@ impl Maker {
         let mut ask = self.bound(Then::Stay, true);
         ask.options.reuseaddr = true;
         let group = self.hold(1, ask);
-        self.steps.push(Step::Close { ends: Ends::Both, group: Some(group), wait: true });
+        self.steps.push(Step::Close {
+            ends: Ends::Both,
+            group: Some(group),
+            wait: true,
+        });
     }
 
     /// Connections accepted by a listener inside the range, which then closes.
@@ -296,14 +345,28 @@ impl Maker {
         let address = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 3));
         let listener = self.hold(1, Ask::listen(SocketAddr::new(address, port)));
         // A client from outside the range, so that only the accepted end holds a port of it.
-        let outside = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9)), 19_000 + port % 1000);
-        let client = self.hold(1, Ask::connect(SocketAddr::new(address, port)).bound(outside));
+        let outside = SocketAddr::new(
+            IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9)),
+            19_000 + port % 1000,
+        );
+        let client = self.hold(
+            1,
+            Ask::connect(SocketAddr::new(address, port)).bound(outside),
+        );
         if self.dice.one_in(2) {
-            self.steps.push(Step::Close { ends: Ends::Both, group: Some(listener), wait: true });
+            self.steps.push(Step::Close {
+                ends: Ends::Both,
+                group: Some(listener),
+                wait: true,
+            });
         }
         if self.dice.one_in(3) {
             let ends = *self.dice.pick(&[Ends::Server, Ends::Client, Ends::Both]);
-            self.steps.push(Step::Close { ends, group: Some(client), wait: true });
+            self.steps.push(Step::Close {
+                ends,
+                group: Some(client),
+                wait: true,
+            });
         }
     }
 
@@ -319,7 +382,11 @@ impl Maker {
 
     fn udp_ask(&mut self) -> Ask {
         let v6 = self.dice.one_in(3);
-        let server = if v6 { self.v6_server() } else { self.v4_server() };
+        let server = if v6 {
+            self.v6_server()
+        } else {
+            self.v4_server()
+        };
         let options = AskOptions {
             reuseaddr: false,
             v6only: v6 && self.dice.one_in(3),
@@ -334,7 +401,13 @@ impl Maker {
                 let local = Local::Bind(SocketAddr::new(address, fixed));
                 let v6only = family == Family::V6 && self.dice.one_in(2);
                 let options = AskOptions { v6only, ..options };
-                return Ask { transport: Transport::Udp, family, local, then: Then::Stay, options };
+                return Ask {
+                    transport: Transport::Udp,
+                    family,
+                    local,
+                    then: Then::Stay,
+                    options,
+                };
             }
         };
         ask.with(options)
@@ -342,7 +415,10 @@ impl Maker {
 
     /// Requests are plain: with `SO_REUSEADDR` the kernel may hand out a port twice.
     fn request_options(&mut self) -> AskOptions {
-        AskOptions { reuseaddr: false, ..self.options() }
+        AskOptions {
+            reuseaddr: false,
+            ..self.options()
+        }
     }
 
     fn tcp_request(&mut self) -> Ask {
@@ -350,8 +426,11 @@ impl Maker {
         match self.dice.below(10) {
             0..=3 => {
                 let server = self.v4_server();
-                let server =
-                    if self.dice.one_in(2) { self.peer(server, &options) } else { server };
+                let server = if self.dice.one_in(2) {
+                    self.peer(server, &options)
+                } else {
+                    server
+                };
                 Ask::connect(server).with(options)
             }
             4 => {
@@ -403,7 +482,8 @@ mod tests {
         for seed in 0..200 {
             let state = scenario(seed);
             let text = state.to_string();
-            let read = Scenario::parse("state", &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            let read =
+                Scenario::parse("state", &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
             assert_eq!(read, [state], "{text}");
         }
     }

@@ -70,9 +70,11 @@ pub(crate) fn open(ask: &Ask) -> Result<Held, Errno> {
     let tcp = ask.transport != Transport::Udp;
     let local = local_end(&fd)?;
     let connection = match ask.then {
-        Then::Connect(to) if tcp => {
-            Some(Connection { local, remote: canonical(to), device: device_index(&fd, ask)? })
-        }
+        Then::Connect(to) if tcp => Some(Connection {
+            local,
+            remote: canonical(to),
+            device: device_index(&fd, ask)?,
+        }),
         _ => None,
     };
     Ok(Held {
@@ -103,7 +105,10 @@ fn new_socket(ask: &Ask) -> Result<OwnedFd, Errno> {
 }
 
 fn device_index(fd: &OwnedFd, ask: &Ask) -> Result<u32, Errno> {
-    ask.options.device.as_ref().map_or(Ok(0), |device| netdevice::name_to_index(fd, device))
+    ask.options
+        .device
+        .as_ref()
+        .map_or(Ok(0), |device| netdevice::name_to_index(fd, device))
 }
 
 /// Aborts on close: RST instead of FIN.

@@ -66,7 +66,8 @@ impl Stage {
         // Before the settings: with bindv6only the servers would miss IPv4.
         let servers = lab.server().run(Servers::start)??;
         let range = scenario.range;
-        lab.client().set(RANGE_KEY, &format!("{} {}", range.low(), range.high()))?;
+        lab.client()
+            .set(RANGE_KEY, &format!("{} {}", range.low(), range.high()))?;
         for (key, value) in &scenario.sysctl {
             lab.client().set(key, value)?;
         }
@@ -78,7 +79,10 @@ impl Stage {
             servers,
             lab,
             request: scenario.request.clone(),
-            policy: Policy { retries: scenario.retries, limit: scenario.limit },
+            policy: Policy {
+                retries: scenario.retries,
+                limit: scenario.limit,
+            },
             last_step_began: Instant::now(),
         })
     }
@@ -107,7 +111,9 @@ impl Stage {
     /// # Errors
     /// The interface does not exist.
     pub fn request(&self) -> Result<Option<Request>, LabError> {
-        let Some(ask) = &self.request else { return Ok(None) };
+        let Some(ask) = &self.request else {
+            return Ok(None);
+        };
         let device = match &ask.options.device {
             Some(device) => self.client().interface_index(device)?,
             None => 0,
@@ -128,9 +134,19 @@ impl Stage {
     /// # Errors
     /// One does not do what it says; the rest is left undone.
     pub fn play_all(&mut self, steps: &[Step]) -> Result<(), LabError> {
-        let Self { groups, servers, lab, last_step_began, .. } = self;
+        let Self {
+            groups,
+            servers,
+            lab,
+            last_step_began,
+            ..
+        } = self;
         lab.client().run(|| {
-            let mut player = play::Player { groups, servers, lab };
+            let mut player = play::Player {
+                groups,
+                servers,
+                lab,
+            };
             steps.iter().try_for_each(|step| {
                 *last_step_began = Instant::now();
                 player.play(step).map_err(|source| LabError::Step {
@@ -157,5 +173,8 @@ fn check_outcome(expected: TryOutcome, got: Option<&'static str>) -> Result<(), 
         TryOutcome::Any | TryOutcome::Granted => "a socket",
     };
     let got = got.unwrap_or("a socket").to_owned();
-    Err(LabError::Unexpected { expected: expected.to_owned(), got })
+    Err(LabError::Unexpected {
+        expected: expected.to_owned(),
+        got,
+    })
 }

@@ -54,13 +54,20 @@ pub(crate) fn wait_for(
         if let Some(found) = check_gone(&gone, states, gone_counts)? {
             late = Some(found);
         }
-        let Some((Connection { local, remote, .. }, now)) = late else { return Ok(()) };
+        let Some((Connection { local, remote, .. }, now)) = late else {
+            return Ok(());
+        };
         if started.elapsed() > DEADLINE {
             let now = now.map_or("gone", State::name);
             let states: Vec<&str> = states.iter().map(|state| state.name()).collect();
-            let condition =
-                format!("{local} -> {remote}, now {now}, to reach {}", states.join(" or "));
-            return Err(LabError::Deadline { condition, waited: started.elapsed() });
+            let condition = format!(
+                "{local} -> {remote}, now {now}, to reach {}",
+                states.join(" or ")
+            );
+            return Err(LabError::Deadline {
+                condition,
+                waited: started.elapsed(),
+            });
         }
         sleep(Duration::from_millis(1));
     }
@@ -77,7 +84,9 @@ fn check_gone(
         return Ok(None);
     }
     let table = connections()?;
-    let found = gone.iter().map(|connection| (*connection, table.get(&connection.tuple()).copied()));
+    let found = gone
+        .iter()
+        .map(|connection| (*connection, table.get(&connection.tuple()).copied()));
     let arrived = |state: Option<State>| state.map_or(gone_counts, |state| states.contains(&state));
     Ok(found.into_iter().find(|(_, state)| !arrived(*state)))
 }
@@ -91,8 +100,10 @@ fn look_up(diag: &OwnedFd, connection: &Connection) -> Result<Option<State>, Lab
     let (length, _) = recv(diag, &mut buffer[..], RecvFlags::empty())
         .map_err(LabError::system("recv", object))?;
     for frame in messages(buffer.get(..length).unwrap_or_default()) {
-        let frame =
-            frame.map_err(|source| LabError::Netlink { object: object.to_owned(), source })?;
+        let frame = frame.map_err(|source| LabError::Netlink {
+            object: object.to_owned(),
+            source,
+        })?;
         if frame.kind == SOCK_DIAG_BY_FAMILY {
             // The look-up goes on to listeners where no connection is found.
             let state = frame.payload.get(1).copied().and_then(State::from_number);
@@ -106,7 +117,11 @@ fn look_up(diag: &OwnedFd, connection: &Connection) -> Result<Option<State>, Lab
 fn request(connection: &Connection) -> Vec<u8> {
     const TCP: u8 = 6;
     const ANY_COOKIE: [u8; 8] = [0xff; 8];
-    let family = if connection.local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let family = if connection.local.is_ipv4() {
+        libc::AF_INET
+    } else {
+        libc::AF_INET6
+    };
     let mut message = Message::new(SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 1);
     message.push_bytes(&[family as u8, TCP, 0, 0]);
     message.push_bytes(&u32::MAX.to_ne_bytes());
@@ -152,13 +167,20 @@ fn endpoint(word: &str) -> Option<SocketAddr> {
     let (address, port) = word.split_once(':')?;
     let mut octets = Vec::with_capacity(16);
     for at in (0..address.len()).step_by(8) {
-        octets.extend(u32::from_str_radix(address.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
+        octets.extend(
+            u32::from_str_radix(address.get(at..at + 8)?, 16)
+                .ok()?
+                .to_ne_bytes(),
+        );
     }
     let address = match octets.len() {
         4 => IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?)),
         _ => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?)),
     };
-    Some(canonical(SocketAddr::new(address, u16::from_str_radix(port, 16).ok()?)))
+    Some(canonical(SocketAddr::new(
+        address,
+        u16::from_str_radix(port, 16).ok()?,
+    )))
 }
 
 #[cfg(test)]
@@ -168,7 +190,10 @@ mod tests {
     #[test]
     fn a_row_tells_both_ends_and_the_state() {
         let line = "   1: 0100007F:4E23 0100007F:2328 06 00000000:00000000 03:000016FE 00000000 0";
-        let ends = ("127.0.0.1:20003".parse().unwrap(), "127.0.0.1:9000".parse().unwrap());
+        let ends = (
+            "127.0.0.1:20003".parse().unwrap(),
+            "127.0.0.1:9000".parse().unwrap(),
+        );
         assert_eq!(row(line), Some((ends, State::TimeWait)));
     }
 

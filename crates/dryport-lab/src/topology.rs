@@ -30,7 +30,10 @@ impl Lab {
     /// # Errors
     /// See [`Namespace::new`].
     pub fn loopback() -> Result<Self, LabError> {
-        Ok(Self { client: Namespace::new()?, server: None })
+        Ok(Self {
+            client: Namespace::new()?,
+            server: None,
+        })
     }
 
     /// Two namespaces joined by a veth pair: the client has 10.77.0.1, 10.77.0.3, fd77::1 and
@@ -49,7 +52,10 @@ impl Lab {
             add_host(&client, CLIENT_LINK, host)?;
         }
         add_host(&server, SERVER_LINK, SERVER_HOST)?;
-        Ok(Self { client, server: Some(server) })
+        Ok(Self {
+            client,
+            server: Some(server),
+        })
     }
 
     /// Where ports are asked for.

@@ -11,7 +11,10 @@ pub(crate) struct BadWord {
 
 impl BadWord {
     pub fn new(word: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { word: word.into(), problem: problem.into() }
+        Self {
+            word: word.into(),
+            problem: problem.into(),
+        }
     }
 }
 
@@ -23,7 +26,9 @@ pub(crate) struct Words<'a> {
 
 impl<'a> Words<'a> {
     pub fn new(line: &'a str) -> Self {
-        Self { rest: line.split_whitespace().peekable() }
+        Self {
+            rest: line.split_whitespace().peekable(),
+        }
     }
 
     pub fn next(&mut self) -> Option<&'a str> {
@@ -48,13 +53,15 @@ impl<'a> Words<'a> {
 
     /// The next word, which must be there.
     pub fn expect(&mut self, what: &str) -> Result<&'a str, BadWord> {
-        self.next().ok_or_else(|| BadWord::new("", format!("the line ends where {what} belongs")))
+        self.next()
+            .ok_or_else(|| BadWord::new("", format!("the line ends where {what} belongs")))
     }
 
     /// The next word as a `T`.
     pub fn parsed<T: FromStr>(&mut self, what: &str) -> Result<T, BadWord> {
         let word = self.expect(what)?;
-        word.parse().map_err(|_| BadWord::new(word, format!("is not {what}")))
+        word.parse()
+            .map_err(|_| BadWord::new(word, format!("is not {what}")))
     }
 
     /// Nothing may be left.

@@ -32,7 +32,9 @@ fn trial(scenario: Scenario) -> Trial {
     let name = format!("{} {}", scenario.id, scenario.title);
     let slow = scenario.slow;
     Trial::test(name, move || {
-        ask_the_kernel(&scenario).map_err(|error| error.to_string())?.map_err(Failed::from)
+        ask_the_kernel(&scenario)
+            .map_err(|error| error.to_string())?
+            .map_err(Failed::from)
     })
     .with_ignored_flag(slow)
 }

@@ -2,23 +2,31 @@
 
 use std::path::Path;
 
-use dryport_lab::{Ask, Scenario, Step};
+use dryport_lab::{Ask, LabError, Scenario, Step};
 
-fn all() -> Vec<Scenario> {
-    Scenario::load_dir(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")).unwrap()
+fn all() -> Result<Vec<Scenario>, LabError> {
+    Scenario::load_dir(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"))
 }
 
 #[test]
 fn every_scenario_reads_back_from_its_own_text() {
-    for scenario in all() {
+    for scenario in all().unwrap() {
         let text = scenario.to_string();
-        assert_eq!(Scenario::parse("written", &text).unwrap(), [scenario], "{text}");
+        assert_eq!(
+            Scenario::parse("written", &text).unwrap(),
+            [scenario],
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn ids_are_unique() {
-    let mut ids: Vec<String> = all().into_iter().map(|scenario| scenario.id).collect();
+    let mut ids: Vec<String> = all()
+        .unwrap()
+        .into_iter()
+        .map(|scenario| scenario.id)
+        .collect();
     let count = ids.len();
     ids.sort();
     ids.dedup();
@@ -62,7 +70,10 @@ fn every_word_of_the_language_is_written_as_it_is_read() {
         "wait 3s",
     ];
     for line in lines {
-        assert_eq!(line.parse::<Step>().map(|step| step.to_string()).as_deref(), Ok(line));
+        assert_eq!(
+            line.parse::<Step>().map(|step| step.to_string()).as_deref(),
+            Ok(line)
+        );
     }
 }
 
@@ -70,23 +81,39 @@ fn every_word_of_the_language_is_written_as_it_is_read() {
 fn a_mistake_is_told_with_scenario_line_and_word() {
     let text = "\n[[scenario]]\nid = \"A1\"\ntitle = \"t\"\nsetup = [\n  \"wait 1s\",\n  \"hold connect 127.0.0.1:9000 reuseadr\",\n]\n";
     let error = Scenario::parse("some.toml", text).unwrap_err();
-    assert_eq!((error.id.as_str(), error.line, error.word.as_str()), ("A1", 7, "reuseadr"));
+    assert_eq!(
+        (error.id.as_str(), error.line, error.word.as_str()),
+        ("A1", 7, "reuseadr")
+    );
     let shown = error.to_string();
-    assert_eq!(shown, "some.toml:7: scenario A1: `reuseadr`: is one word too many");
+    assert_eq!(
+        shown,
+        "some.toml:7: scenario A1: `reuseadr`: is one word too many"
+    );
 }
 
 #[test]
 fn a_line_that_ends_early_says_what_is_missing() {
-    assert_eq!("wait".parse::<Step>(), Err("`` the line ends where a time belongs".to_owned()));
+    assert_eq!(
+        "wait".parse::<Step>(),
+        Err("`` the line ends where a time belongs".to_owned())
+    );
     assert!("hold 3".parse::<Step>().is_err());
     assert!("connect 127.0.0.1".parse::<Ask>().is_err());
     assert!("server close a".parse::<Step>().is_err());
-    assert!("try connect 127.0.0.1:9000 expecting EWHAT".parse::<Step>().is_err());
+    assert!(
+        "try connect 127.0.0.1:9000 expecting EWHAT"
+            .parse::<Step>()
+            .is_err()
+    );
 }
 
 #[test]
 fn a_table_that_is_not_known_is_refused() {
-    let error = Scenario::parse("f", "[[scenario]]\nid = \"A\"\ntitle = \"t\"\ngranted = 3\n");
+    let error = Scenario::parse(
+        "f",
+        "[[scenario]]\nid = \"A\"\ntitle = \"t\"\ngranted = 3\n",
+    );
     assert_eq!(error.unwrap_err().line, 4);
 }
 

@@ -41,7 +41,10 @@ fn main() -> ExitCode {
         }
     };
     let (first, states) = (setting("DRYPORT_SEED", 1), setting("DRYPORT_STATES", 300));
-    eprintln!("random states: seeds {first} to {}", first + states.max(1) - 1);
+    eprintln!(
+        "random states: seeds {first} to {}",
+        first + states.max(1) - 1
+    );
     let mut trials: Vec<Trial> = scenarios
         .into_iter()
         .filter(|scenario| scenario.predict && scenario.expect.seconds.is_none())
@@ -53,16 +56,25 @@ fn main() -> ExitCode {
                 .with_ignored_flag(slow)
         })
         .collect();
-    trials.extend((first..first + states).step_by(STATES_A_TEST as usize).map(|seed| {
-        let last = (seed + STATES_A_TEST).min(first + states);
-        let name = format!("random states {seed} to {} are exact", last - 1);
-        Trial::test(name, move || (seed..last).try_for_each(|seed| random_state(seed, privilege)))
-    }));
+    trials.extend(
+        (first..first + states)
+            .step_by(STATES_A_TEST as usize)
+            .map(|seed| {
+                let last = (seed + STATES_A_TEST).min(first + states);
+                let name = format!("random states {seed} to {} are exact", last - 1);
+                Trial::test(name, move || {
+                    (seed..last).try_for_each(|seed| random_state(seed, privilege))
+                })
+            }),
+    );
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(default)
 }
 
 fn verdict(result: Result<(), String>) -> Result<(), Failed> {
@@ -72,7 +84,9 @@ fn verdict(result: Result<(), String>) -> Result<(), Failed> {
 /// A random state; a failing one is made as small as it goes and printed as a scenario file.
 fn random_state(seed: u64, privilege: Privilege) -> Result<(), Failed> {
     let mut state = random::scenario(seed);
-    let Err(mut error) = compare(&state, privilege) else { return Ok(()) };
+    let Err(mut error) = compare(&state, privilege) else {
+        return Ok(());
+    };
     let mut at = 0;
     while at < state.setup.len() {
         let mut smaller = state.clone();
@@ -96,7 +110,9 @@ fn compare(scenario: &Scenario, privilege: Privilege) -> Result<(), String> {
     for _ in 0..TRIES {
         let (mut stage, youth) = play(scenario).map_err(|error| format!("the lab: {error}"))?;
         let predictions = predict(&stage, privilege)?;
-        let granted = stage.grant_all().map_err(|error| format!("the lab: {error}"))?;
+        let granted = stage
+            .grant_all()
+            .map_err(|error| format!("the lab: {error}"))?;
         let random = scenario.id.starts_with('R');
         if !random || youth.elapsed() < fresh_for {
             for (who, prediction) in &predictions {
@@ -112,7 +128,11 @@ fn compare(scenario: &Scenario, privilege: Privilege) -> Result<(), String> {
 fn play(scenario: &Scenario) -> Result<(Stage, Instant), dryport_lab::LabError> {
     let mut stage = Stage::empty(scenario)?;
     let is_wait = |step: &Step| matches!(step, Step::Wait(_));
-    let young = scenario.setup.iter().rposition(is_wait).map_or(0, |index| index + 1);
+    let young = scenario
+        .setup
+        .iter()
+        .rposition(is_wait)
+        .map_or(0, |index| index + 1);
     let (old, young) = scenario.setup.split_at(young);
     stage.play_all(old)?;
     let youth = Instant::now();
@@ -125,8 +145,12 @@ fn predict(
     stage: &Stage,
     privilege: Privilege,
 ) -> Result<Vec<(&'static str, HeadroomSurvey)>, String> {
-    let request = stage.request().map_err(|error| format!("the lab: {error}"))?;
-    let Some(request) = request else { return Err("the lab: nothing to predict".into()) };
+    let request = stage
+        .request()
+        .map_err(|error| format!("the lab: {error}"))?;
+    let Some(request) = request else {
+        return Err("the lab: nothing to predict".into());
+    };
     let one = |means: Means, ordinary: bool| {
         let work = move || {
             if ordinary {
@@ -134,7 +158,10 @@ fn predict(
             }
             survey_of(request, means)
         };
-        stage.client().run(work).map_err(|error| format!("the lab: {error}"))?
+        stage
+            .client()
+            .run(work)
+            .map_err(|error| format!("the lab: {error}"))?
     };
     Ok(vec![
         ("ordinary user", one(Means::ALL, true)?),
@@ -153,11 +180,19 @@ fn survey_of(request: Request, means: Means) -> Result<HeadroomSurvey, String> {
 fn become_ordinary(privilege: Privilege) -> Result<(), String> {
     if privilege == Privilege::Capable {
         let nobody = rustix::process::Uid::from_raw(NOBODY);
-        set_thread_res_uid(nobody, nobody, nobody).map_err(|error| format!("setresuid: {error}"))?;
+        set_thread_res_uid(nobody, nobody, nobody)
+            .map_err(|error| format!("setresuid: {error}"))?;
     }
     let none = CapabilitySet::empty();
-    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
-        .map_err(|error| format!("capset: {error}"))
+    set_capabilities(
+        None,
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
+    )
+    .map_err(|error| format!("capset: {error}"))
 }
 
 fn check(who: &str, prediction: &HeadroomSurvey, granted: &Granted) -> Result<(), String> {

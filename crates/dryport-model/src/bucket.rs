@@ -25,7 +25,6 @@ const HELD: u8 = 1;
 const BOUND: u8 = 1 << 1;
 const UNTOLD: u8 = 1 << 2;
 const LISTENER: u8 = 1 << 3;
-const IDLE: u8 = 1 << 4;
 const PROVED_LOCKED: u8 = 1 << 6;
 const PROVED_SHAREABLE: u8 = 1 << 7;
 
@@ -57,7 +56,7 @@ impl Buckets {
         };
         *slot |= match (socket.state, socket.origin) {
             (State::Listen, _) => HELD | BOUND | LISTENER,
-            (State::BoundInactive, _) => HELD | BOUND | IDLE,
+            (State::BoundInactive, _) => HELD | BOUND,
             (_, Origin::Bound) => HELD | BOUND,
             // A request socket owns no bucket: its listener does. (A full socket in SYN_RECV,
             // from a simultaneous open, is told the same way: so it proves nothing.)
@@ -115,18 +114,6 @@ impl Buckets {
     #[inline]
     pub fn has_listener(&self, port: u16) -> bool {
         self.evidence(port) & LISTENER != 0
-    }
-
-    /// Whether a bound socket that neither listens nor connects was seen on the port.
-    #[must_use]
-    pub fn has_bound_idle(&self, port: u16) -> bool {
-        self.evidence(port) & IDLE != 0
-    }
-
-    /// Whether any TCP socket was seen on the port.
-    #[must_use]
-    pub fn is_held(&self, port: u16) -> bool {
-        self.evidence(port) & HELD != 0
     }
 
     #[inline]

@@ -224,17 +224,6 @@ impl<'a> HeadroomCount<'a> {
         }
     }
 
-    /// Takes over what the kernel said of bind buckets in another count of the same namespace.
-    pub fn share_buckets(&mut self, buckets: &Buckets) {
-        self.buckets.clone_from(buckets);
-    }
-
-    /// The buckets as known now.
-    #[must_use]
-    pub const fn buckets(&self) -> &Buckets {
-        &self.buckets
-    }
-
     /// The class of every port of the range.
     #[must_use]
     pub fn classes(&self) -> PortClasses {

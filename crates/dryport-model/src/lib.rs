@@ -39,7 +39,7 @@ pub use coverage::{Coverage, Fact, Seen};
 pub use headroom::{HeadroomCount, ProbeKind};
 pub use ledger::{Class, Headroom, Ledger, PortClasses};
 pub use level::{Level, Thresholds};
-pub use limits::{Features, Limits, Platform, TimeWaitReuse};
+pub use limits::{Features, Limits, TimeWaitReuse};
 pub use owner::{Owner, OwnerShare, Owners};
 pub use port::{PortRange, PortSet};
 pub use request::{Claim, Method, Request, SocketPortRange};

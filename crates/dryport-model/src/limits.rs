@@ -82,10 +82,3 @@ impl Limits {
         }
     }
 }
-
-/// Whose allocation rules apply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Platform {
-    /// Linux, with the namespace's settings.
-    Linux(Limits),
-}

@@ -51,6 +51,19 @@ impl Owners {
         }
     }
 
+    /// Both together; they name different processes.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        let first = self.processes.len() as u32;
+        self.processes.extend(other.processes);
+        self.by_inode.extend(
+            other.by_inode.into_iter().map(|(inode, process)| (inode, process + first)),
+        );
+        // Two sorted runs: quick.
+        self.by_inode.sort();
+        self
+    }
+
     /// The processes that hold a socket.
     pub fn of(&self, inode: u32) -> impl Iterator<Item = (u32, &Owner)> + '_ {
         let first = self.by_inode.partition_point(|(other, _)| *other < inode);

@@ -3,7 +3,7 @@
 use dryport_host::survey::{self, Means};
 use dryport_host::{
     ConnectHooks, LimitsRead, Namespace, NamespaceSpec, OwnerWalk, Process, device_names,
-    read_limits, read_owners,
+    read_limits, read_owners_here,
 };
 use dryport_model::{
     Coverage, Fact, Level, NamespaceFacts, Owners, RequestVerdict, Thresholds, Verdict, judge,
@@ -66,14 +66,20 @@ impl Seen {
     fn gather(read: &LimitsRead, args: &CheckArgs) -> Result<Self, Failure> {
         let thresholds = Thresholds::from(args.thresholds);
         let (survey, walk) = std::thread::scope(|scope| {
-            let walk = (!args.no_owners).then(|| scope.spawn(read_owners));
+            let walk = (!args.no_owners).then(|| scope.spawn(read_owners_here));
             let survey = survey::census(read, &thresholds, Means::ALL);
             let walk = walk.map(|walk| walk.join().unwrap_or_else(|_| Ok(OwnerWalk::default())));
             (survey, walk)
         });
-        let (survey, walk) = (survey?, walk.transpose()?);
+        let (survey, mut walk) = (survey?, walk.transpose()?);
+        let unowned = |walk: &OwnerWalk| {
+            walk.owners.count_unowned(survey.census.inodes().collect())
+        };
+        walk = walk.map(|walk| {
+            if walk.can_extend() && unowned(&walk) > 0 { walk.extend() } else { walk }
+        });
         let mut coverage = survey.coverage;
-        coverage.push(owners_coverage(&survey.census, walk.as_ref()));
+        coverage.push(owners_coverage(walk.as_ref(), unowned));
         let owners = walk.map(|walk| walk.owners);
         let facts =
             NamespaceFacts { census: &survey.census, owners: owners.as_ref(), thresholds };
@@ -84,11 +90,11 @@ impl Seen {
     }
 }
 
-fn owners_coverage(census: &dryport_model::Census<'_>, walk: Option<&OwnerWalk>) -> Coverage {
+fn owners_coverage(walk: Option<&OwnerWalk>, unowned: impl Fn(&OwnerWalk) -> usize) -> Coverage {
     let Some(walk) = walk else {
         return Coverage::none(Fact::Owners, "proc", "not asked for (--no-owners)".into());
     };
-    match walk.owners.count_unowned(census.inodes().collect()) {
+    match unowned(walk) {
         0 => Coverage::full(Fact::Owners, "proc"),
         unowned => Coverage::partial(
             Fact::Owners,

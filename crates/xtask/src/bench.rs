@@ -153,6 +153,8 @@ impl Bench {
                 .at_most("check --no-owners / floor", check.ratio(&floor), 1.3);
             self.table
                 .at_least("ss -tanH / check --no-owners", peer.ratio(&check), 2.5);
+            // What a reader of every row could reach at best.
+            self.table.told("ss -tanH / floor", peer.ratio(&floor));
         } else {
             let [check, floor] = self.interleaved([check, floor])?;
             self.table

@@ -7,6 +7,7 @@ use std::ffi::CStr;
 use std::fs;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -25,6 +26,7 @@ pub struct OwnerWalk {
     pub owners: Owners,
     /// Processes whose descriptors may not be read.
     pub forbidden: u32,
+    elsewhere: Vec<u32>,
 }
 
 /// Walks over every process that may be read.
@@ -32,17 +34,58 @@ pub struct OwnerWalk {
 /// # Errors
 /// `/proc` cannot be listed.
 pub fn read_owners() -> Result<OwnerWalk> {
-    let pids = process_ids()?;
-    let next = AtomicUsize::new(0);
-    let threads = thread::available_parallelism().map_or(1, usize::from).clamp(1, 4);
-    let parts: Vec<Part> = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| walk(&pids, &next))).collect();
-        let mut parts = vec![walk(&pids, &next)];
-        parts.extend(others.into_iter().filter_map(|other| other.join().ok()));
-        parts
-    });
-    Ok(merge(parts))
+    Ok(OwnerWalk::of(&process_ids()?))
 }
+
+/// Walks over the processes that live in the network namespace of the calling thread. A socket
+/// may be held from elsewhere (a process that changed its namespace, a descriptor passed on);
+/// [`OwnerWalk::extend`] looks there.
+///
+/// # Errors
+/// `/proc` cannot be listed.
+pub fn read_owners_here() -> Result<OwnerWalk> {
+    let here = fs::metadata("/proc/thread-self/ns/net").map(|metadata| metadata.ino()).ok();
+    let of = |pid: &u32| fs::metadata(format!("/proc/{pid}/ns/net")).map(|m| m.ino()).ok();
+    // Where it cannot be told the process counts as one of here: its descriptors tell.
+    let is_here = |pid: &u32| of(pid).is_none_or(|inode| Some(inode) == here);
+    let (near, elsewhere) = process_ids()?.into_iter().partition::<Vec<u32>, _>(is_here);
+    Ok(OwnerWalk { elsewhere, ..OwnerWalk::of(&near) })
+}
+
+impl OwnerWalk {
+    fn of(pids: &[u32]) -> Self {
+        let next = AtomicUsize::new(0);
+        let cores = thread::available_parallelism().map_or(1, usize::from).clamp(1, 4);
+        let threads = cores.min(pids.len().div_ceil(PROCESSES_WORTH_A_THREAD)).max(1);
+        let parts: Vec<Part> = thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| walk(pids, &next))).collect();
+            let mut parts = vec![walk(pids, &next)];
+            parts.extend(others.into_iter().filter_map(|other| other.join().ok()));
+            parts
+        });
+        merge(parts)
+    }
+
+    /// Whether there are processes that were left out so far.
+    #[must_use]
+    pub const fn can_extend(&self) -> bool {
+        !self.elsewhere.is_empty()
+    }
+
+    /// Walks over the processes that were left out.
+    #[must_use]
+    pub fn extend(self) -> Self {
+        let rest = Self::of(&self.elsewhere);
+        Self {
+            owners: self.owners.merge(rest.owners),
+            forbidden: self.forbidden + rest.forbidden,
+            elsewhere: Vec::new(),
+        }
+    }
+}
+
+/// Fewer processes than this are not worth another thread.
+const PROCESSES_WORTH_A_THREAD: usize = 8;
 
 /// What one thread found.
 #[derive(Default)]
@@ -53,14 +96,11 @@ struct Part {
 }
 
 fn merge(parts: Vec<Part>) -> OwnerWalk {
-    let mut all = Part::default();
-    for part in parts {
-        let first = all.processes.len() as u32;
-        all.processes.extend(part.processes);
-        all.by_inode.extend(part.by_inode.into_iter().map(|(inode, process)| (inode, process + first)));
-        all.forbidden += part.forbidden;
-    }
-    OwnerWalk { owners: Owners::new(all.processes, all.by_inode), forbidden: all.forbidden }
+    parts.into_iter().fold(OwnerWalk::default(), |walk, part| OwnerWalk {
+        owners: walk.owners.merge(Owners::new(part.processes, part.by_inode)),
+        forbidden: walk.forbidden + part.forbidden,
+        elsewhere: Vec::new(),
+    })
 }
 
 fn process_ids() -> Result<Vec<u32>> {

@@ -10,7 +10,7 @@ use dryport_model::{
 use super::limits::LimitsRead;
 use super::probe::Probe;
 use super::sockets::{SocketReader, Tally};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What a survey may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,21 +219,25 @@ pub fn census<'a>(
     means: Means,
 ) -> Result<CensusSurvey<'a>> {
     let limits = &read.limits;
-    let (mut census, tally) = SocketReader::retrying(|reader| {
+    let (mut census, sockets) = SocketReader::retrying(|reader| {
         let mut census = Census::new(limits);
-        let mut tally = reader.tcp(|socket| census.observe(socket))?;
-        for family in [Family::V4, Family::V6] {
-            tally = tally + reader.udp(family, |socket| census.observe(socket))?;
-        }
-        Ok((census, tally))
+        let tcp = reader.tcp(|socket| census.observe(socket))?;
+        let udp = read_protocol(reader, Protocol::Udp, |socket| census.observe(socket));
+        let sockets = match udp {
+            Ok(udp) => (tcp + udp).coverage(),
+            Err(broken @ Error::BrokenDump { .. }) => return Err(broken),
+            // TCP can be judged all the same (the module udp_diag may be missing).
+            Err(other) => Coverage::partial(Fact::Sockets, "sock_diag", format!("no UDP: {other}")),
+        };
+        Ok((census, sockets))
     })?;
     census.forget_accepted();
     tell_fixed_ports(&mut census)?;
     tell_timestamps(&mut census)?;
     let asked = settle_census(&mut census, thresholds, means);
     forget_orphaned_children(&mut census)?;
-    let mut coverage = vec![tally.coverage(), read.coverage()];
-    coverage.extend(asked.coverage.clone());
+    let mut coverage = vec![sockets, read.coverage()];
+    coverage.extend(asked.coverage);
     Ok(CensusSurvey { census, coverage, asked: asked.ports })
 }
 

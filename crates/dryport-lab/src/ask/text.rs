@@ -28,8 +28,13 @@ impl Ask {
             }
             (local, then) => (local.unwrap_or(Local::Route), then.unwrap_or(Then::Stay)),
         };
-        let mut ask =
-            Self { transport, family: Family::V4, local, then, options: parts.options };
+        let mut ask = Self {
+            transport,
+            family: Family::V4,
+            local,
+            then,
+            options: parts.options,
+        };
         if parts.v6 || ask.addresses().any(|address| address.is_ipv6()) {
             ask.family = Family::V6;
         }
@@ -42,7 +47,9 @@ impl Ask {
             Local::From(address) => Some(address),
             Local::Bind(local) => Some(local.ip()),
         };
-        local.into_iter().chain(self.destination().map(|to| to.ip()))
+        local
+            .into_iter()
+            .chain(self.destination().map(|to| to.ip()))
     }
 }
 
@@ -115,8 +122,16 @@ impl Parts {
 /// An address with or without a port.
 fn endpoint(word: &str) -> Result<SocketAddr, BadWord> {
     word.parse()
-        .or_else(|_| word.parse::<IpAddr>().map(|address| SocketAddr::new(address, 0)))
-        .map_err(|_| BadWord::new(word, "is not an address such as 127.0.0.1 or 127.0.0.1:20003"))
+        .or_else(|_| {
+            word.parse::<IpAddr>()
+                .map(|address| SocketAddr::new(address, 0))
+        })
+        .map_err(|_| {
+            BadWord::new(
+                word,
+                "is not an address such as 127.0.0.1 or 127.0.0.1:20003",
+            )
+        })
 }
 
 impl fmt::Display for Ask {

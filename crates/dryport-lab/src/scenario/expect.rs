@@ -38,14 +38,22 @@ impl Expect {
     /// What differs, as a sentence.
     pub fn judge(&self, granted: &Granted) -> Result<(), String> {
         one_of("granted in all", &self.granted, &granted.count)?;
-        one_of("granted before the first refusal", &self.first_failure, &granted.first_failure)?;
+        one_of(
+            "granted before the first refusal",
+            &self.first_failure,
+            &granted.first_failure,
+        )?;
         if let Some(expected) = &self.error {
             let got = granted.errno.unwrap_or("none");
             if got != expected {
                 return Err(format!("the refusal was {got}, expected {expected}"));
             }
         }
-        one_of("ports", &self.ports, &granted.ports.iter().copied().collect())?;
+        one_of(
+            "ports",
+            &self.ports,
+            &granted.ports.iter().copied().collect(),
+        )?;
         self.judge_order(&granted.ports)
     }
 
@@ -55,21 +63,26 @@ impl Expect {
     /// What differs, as a sentence.
     pub fn judge_time(&self, took: Duration) -> Result<(), String> {
         match self.seconds {
-            Some((least, most)) if !(least..=most).contains(&took.as_secs_f64()) => {
-                Err(format!("took {:.3} s, expected {least} to {most}", took.as_secs_f64()))
-            }
+            Some((least, most)) if !(least..=most).contains(&took.as_secs_f64()) => Err(format!(
+                "took {:.3} s, expected {least} to {most}",
+                took.as_secs_f64()
+            )),
             _ => Ok(()),
         }
     }
 
     fn judge_order(&self, ports: &[u16]) -> Result<(), String> {
-        let Some(parity) = self.first_half else { return Ok(()) };
+        let Some(parity) = self.first_half else {
+            return Ok(());
+        };
         let wanted = u16::from(parity == Parity::Odd);
         let half = ports.get(..ports.len() / 2).unwrap_or_default();
         if half.iter().all(|port| port % 2 == wanted) {
             Ok(())
         } else {
-            Err(format!("the first ports were {half:?}, expected {parity:?} ones"))
+            Err(format!(
+                "the first ports were {half:?}, expected {parity:?} ones"
+            ))
         }
     }
 }

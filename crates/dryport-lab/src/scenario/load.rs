@@ -84,9 +84,18 @@ impl Scenario {
         let parsed: File = toml::from_str(text).map_err(|error| {
             let start = error.span().map_or(0, |span| span.start);
             let bad = BadWord::new("", error.message());
-            Place { file, text, id: "?" }.error(start, bad)
+            Place {
+                file,
+                text,
+                id: "?",
+            }
+            .error(start, bad)
         })?;
-        parsed.scenario.into_iter().map(|table| read(file, text, table)).collect()
+        parsed
+            .scenario
+            .into_iter()
+            .map(|table| read(file, text, table))
+            .collect()
     }
 }
 
@@ -94,7 +103,10 @@ fn toml_files(directory: &Path) -> Result<Vec<PathBuf>, LabError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory).map_err(LabError::file("read", directory))? {
         let path = entry.map_err(LabError::file("read", directory))?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
             paths.push(path);
         }
     }
@@ -142,13 +154,21 @@ impl Place<'_> {
 fn read(file: &str, text: &str, table: Spanned<Table>) -> Result<Scenario, ScenarioError> {
     let start = table.span().start;
     let table = table.into_inner();
-    let place = Place { file, text, id: &table.id };
+    let place = Place {
+        file,
+        text,
+        id: &table.id,
+    };
     if table.request.is_none() && table.setup.is_empty() {
         return Err(place.error(start, BadWord::new("", "neither a request nor a set-up")));
     }
     Ok(Scenario {
-        topology: place.maybe(table.topology.as_ref(), topology)?.unwrap_or_default(),
-        range: place.maybe(table.range.as_ref(), port_range)?.unwrap_or(Scenario::RANGE),
+        topology: place
+            .maybe(table.topology.as_ref(), topology)?
+            .unwrap_or_default(),
+        range: place
+            .maybe(table.range.as_ref(), port_range)?
+            .unwrap_or(Scenario::RANGE),
         setup: table
             .setup
             .iter()
@@ -171,7 +191,12 @@ fn read(file: &str, text: &str, table: Spanned<Table>) -> Result<Scenario, Scena
 fn expect(place: &Place<'_>, table: &ExpectTable) -> Result<Expect, ScenarioError> {
     let sets = table.ports.iter().chain(&table.ports_one_of);
     Ok(Expect {
-        granted: table.granted.iter().chain(&table.granted_one_of).copied().collect(),
+        granted: table
+            .granted
+            .iter()
+            .chain(&table.granted_one_of)
+            .copied()
+            .collect(),
         first_failure: table
             .first_failure
             .iter()
@@ -179,7 +204,9 @@ fn expect(place: &Place<'_>, table: &ExpectTable) -> Result<Expect, ScenarioErro
             .copied()
             .collect(),
         error: table.error.clone(),
-        ports: sets.map(|set| place.read(set, port_set)).collect::<Result<_, _>>()?,
+        ports: sets
+            .map(|set| place.read(set, port_set))
+            .collect::<Result<_, _>>()?,
         first_half: place.maybe(table.first_half.as_ref(), parity)?,
         seconds: table.seconds,
     })

@@ -51,15 +51,26 @@ impl fmt::Display for Expect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = Vec::new();
         fields.extend(one_or_several("granted", &self.granted, u32::to_string));
-        fields.extend(one_or_several("first_failure", &self.first_failure, u32::to_string));
-        fields.extend(self.error.iter().map(|error| format!("error = {}", quoted(error))));
-        fields.extend(one_or_several("ports", &self.ports, |set| quoted(&port_text(set))));
+        fields.extend(one_or_several(
+            "first_failure",
+            &self.first_failure,
+            u32::to_string,
+        ));
+        fields.extend(
+            self.error
+                .iter()
+                .map(|error| format!("error = {}", quoted(error))),
+        );
+        fields.extend(one_or_several("ports", &self.ports, |set| {
+            quoted(&port_text(set))
+        }));
         fields.extend(self.first_half.map(|parity| match parity {
             Parity::Even => "first_half = \"even\"".to_owned(),
             Parity::Odd => "first_half = \"odd\"".to_owned(),
         }));
         fields.extend(
-            self.seconds.map(|(least, most)| format!("seconds = [{least:?}, {most:?}]")),
+            self.seconds
+                .map(|(least, most)| format!("seconds = [{least:?}, {most:?}]")),
         );
         if fields.is_empty() {
             return Ok(());
@@ -87,8 +98,10 @@ fn write_settings(
     if settings.is_empty() {
         return Ok(());
     }
-    let pairs: Vec<String> =
-        settings.iter().map(|(key, value)| format!("{} = {}", quoted(key), quoted(value))).collect();
+    let pairs: Vec<String> = settings
+        .iter()
+        .map(|(key, value)| format!("{} = {}", quoted(key), quoted(value)))
+        .collect();
     writeln!(f, "{key} = {{ {} }}", pairs.join(", "))
 }
 
@@ -103,7 +116,13 @@ fn port_text(ports: &BTreeSet<u16>) -> String {
     }
     let words: Vec<String> = runs
         .iter()
-        .map(|(low, high)| if low == high { low.to_string() } else { format!("{low}-{high}") })
+        .map(|(low, high)| {
+            if low == high {
+                low.to_string()
+            } else {
+                format!("{low}-{high}")
+            }
+        })
         .collect();
     words.join(" ")
 }

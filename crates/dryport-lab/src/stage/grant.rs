@@ -52,7 +52,12 @@ impl Stage {
     /// # Errors
     /// The servers fail.
     pub fn grant_all_of(&mut self, ask: &Ask, policy: Policy) -> Result<Granted, LabError> {
-        let Self { groups, servers, lab, .. } = self;
+        let Self {
+            groups,
+            servers,
+            lab,
+            ..
+        } = self;
         lab.client().run(|| {
             let mut kept: Vec<Held> = Vec::new();
             let mut first: Option<(u32, Errno)> = None;
@@ -98,7 +103,10 @@ impl Stage {
                 sleep(PROBE_INTERVAL);
             }
             let condition = format!("`{ask}` to be granted");
-            Err(LabError::Deadline { condition, waited: began.elapsed() })
+            Err(LabError::Deadline {
+                condition,
+                waited: began.elapsed(),
+            })
         })?
     }
 

@@ -36,7 +36,10 @@ impl Servers {
                 open(&Ask::listen(local)).map_err(LabError::system("listen", local.to_string()))
             })
             .collect::<Result<_, _>>()?;
-        Ok(Self { listeners, accepted: HashMap::new() })
+        Ok(Self {
+            listeners,
+            accepted: HashMap::new(),
+        })
     }
 
     /// Accepts whatever is waiting, at the lab's listeners and at the scenario's.
@@ -52,7 +55,9 @@ impl Servers {
                     // The connection was aborted before it was accepted.
                     Err(Errno::CONNABORTED) => {}
                     Err(errno) => {
-                        return Err(LabError::system("accept", listener.local.to_string())(errno));
+                        return Err(LabError::system("accept", listener.local.to_string())(
+                            errno,
+                        ));
                     }
                 }
             }
@@ -62,7 +67,9 @@ impl Servers {
 
     /// Waits until the peer of a connection is accepted, if a listener of the lab is its peer.
     pub fn wait_for_peer(&mut self, held: &Held, groups: &[Group]) -> Result<(), LabError> {
-        let Some(tuple) = expected_peer(held) else { return Ok(()) };
+        let Some(tuple) = expected_peer(held) else {
+            return Ok(());
+        };
         let started = Instant::now();
         loop {
             self.accept_waiting(groups)?;
@@ -71,7 +78,10 @@ impl Servers {
             }
             if started.elapsed() > ACCEPT_DEADLINE {
                 let condition = format!("the server to accept {} -> {}", tuple.0, tuple.1);
-                return Err(LabError::Deadline { condition, waited: started.elapsed() });
+                return Err(LabError::Deadline {
+                    condition,
+                    waited: started.elapsed(),
+                });
             }
             sleep(Duration::from_millis(1));
         }
@@ -87,7 +97,10 @@ impl Servers {
     }
 
     fn listens_on(&self, port: u16, groups: &[Group]) -> bool {
-        self.listeners.iter().chain(listeners_of(groups)).any(|held| held.local.port() == port)
+        self.listeners
+            .iter()
+            .chain(listeners_of(groups))
+            .any(|held| held.local.port() == port)
     }
 }
 
@@ -100,7 +113,9 @@ fn listeners_of(groups: &[Group]) -> impl Iterator<Item = &Held> {
 
 /// The connection whose other end a listener will give; `None` where none is to be waited for.
 fn expected_peer(held: &Held) -> Option<Tuple> {
-    held.connection.filter(|_| held.peer_follows).map(|connection| connection.tuple())
+    held.connection
+        .filter(|_| held.peer_follows)
+        .map(|connection| connection.tuple())
 }
 
 /// A connection that was reset in the queue has no ends any more; it is dropped.

@@ -14,7 +14,11 @@ impl Step {
     /// Reads one line.
     pub(crate) fn read(line: &str) -> Result<Self, BadWord> {
         let mut words = Words::new(line);
-        let side = if words.take("server") { Side::Server } else { Side::Client };
+        let side = if words.take("server") {
+            Side::Server
+        } else {
+            Side::Client
+        };
         let step = match words.peek() {
             Some("link") => link(side, &mut words)?,
             Some("sysctl") => return sysctl(side, line),
@@ -31,33 +35,63 @@ impl Step {
 fn client_step(words: &mut Words<'_>) -> Result<Step, BadWord> {
     if words.peek() == Some("listen") {
         let ask = Ask::read(words)?;
-        return Ok(Step::Hold { count: 1, ask, group: name(words)? });
+        return Ok(Step::Hold {
+            count: 1,
+            ask,
+            group: name(words)?,
+        });
     }
     let verb = words.expect("a verb")?;
     Ok(match verb {
         "hold" => {
             let (count, ask) = (words.take_parsed().unwrap_or(1), Ask::read(words)?);
-            Step::Hold { count, ask, group: name(words)? }
+            Step::Hold {
+                count,
+                ask,
+                group: name(words)?,
+            }
         }
         "try" => {
             let (count, ask) = (words.take_parsed().unwrap_or(1), Ask::read(words)?);
-            Step::Try { count, ask, group: name(words)?, outcome: outcome(words)? }
+            Step::Try {
+                count,
+                ask,
+                group: name(words)?,
+                outcome: outcome(words)?,
+            }
         }
         "close" => close(Ends::Both, words),
         "close-client" => close(Ends::Client, words),
         "close-server" => close(Ends::Server, words),
-        "reset" => Step::Reset { side: Side::Client, group: group(words) },
-        "reset-server" => Step::Reset { side: Side::Server, group: group(words) },
-        "shutdown" => Step::Shutdown { group: group(words) },
-        "disconnect" => Step::Disconnect { group: group(words) },
+        "reset" => Step::Reset {
+            side: Side::Client,
+            group: group(words),
+        },
+        "reset-server" => Step::Reset {
+            side: Side::Server,
+            group: group(words),
+        },
+        "shutdown" => Step::Shutdown {
+            group: group(words),
+        },
+        "disconnect" => Step::Disconnect {
+            group: group(words),
+        },
         "send" => {
             let group = words.expect("the name of held sockets")?.to_owned();
-            Step::Send { group, bytes: words.parsed("a number of bytes")? }
+            Step::Send {
+                group,
+                bytes: words.parsed("a number of bytes")?,
+            }
         }
         "address" => {
             let device = words.expect("an interface")?.to_owned();
             let (address, prefix_length) = address_and_prefix(words.expect("an address")?)?;
-            Step::Address { device, address, prefix_length }
+            Step::Address {
+                device,
+                address,
+                prefix_length,
+            }
         }
         "route" => route(words)?,
         "wait" => Step::Wait(duration(words.expect("a time")?)?),
@@ -113,21 +147,36 @@ fn route(words: &mut Words<'_>) -> Result<Step, BadWord> {
     keyword(words, "device")?;
     let device = words.expect("an interface")?.to_owned();
     keyword(words, "source")?;
-    Ok(Step::Route { destination, device, source: words.parsed("an address")? })
+    Ok(Step::Route {
+        destination,
+        device,
+        source: words.parsed("an address")?,
+    })
 }
 
 fn keyword(words: &mut Words<'_>, word: &str) -> Result<(), BadWord> {
     let found = words.expect(word)?;
-    if found == word { Ok(()) } else { Err(BadWord::new(found, format!("is not `{word}`"))) }
+    if found == word {
+        Ok(())
+    } else {
+        Err(BadWord::new(found, format!("is not `{word}`")))
+    }
 }
 
 /// The value is the rest of the line: it may hold spaces.
 fn sysctl(side: Side, line: &str) -> Result<Step, BadWord> {
-    let assignment = line.split_once("sysctl").map_or(line, |(_, rest)| rest).trim();
+    let assignment = line
+        .split_once("sysctl")
+        .map_or(line, |(_, rest)| rest)
+        .trim();
     let (key, value) = assignment
         .split_once('=')
         .ok_or_else(|| BadWord::new(assignment, "is not KEY=VALUE"))?;
-    Ok(Step::Sysctl { side, key: key.trim().to_owned(), value: value.trim().to_owned() })
+    Ok(Step::Sysctl {
+        side,
+        key: key.trim().to_owned(),
+        value: value.trim().to_owned(),
+    })
 }
 
 fn duration(word: &str) -> Result<Duration, BadWord> {
@@ -167,7 +216,12 @@ impl fmt::Display for Step {
                 }
                 write_count_and_ask(f, *count, ask, group.as_deref())
             }
-            Self::Try { count, ask, group, outcome } => {
+            Self::Try {
+                count,
+                ask,
+                group,
+                outcome,
+            } => {
                 f.write_str("try ")?;
                 write_count_and_ask(f, *count, ask, group.as_deref())?;
                 match outcome {
@@ -186,7 +240,11 @@ impl fmt::Display for Step {
                 f.write_str(if *wait { "" } else { " no-wait" })
             }
             Self::Reset { side, group } => {
-                f.write_str(if *side == Side::Client { "reset" } else { "reset-server" })?;
+                f.write_str(if *side == Side::Client {
+                    "reset"
+                } else {
+                    "reset-server"
+                })?;
                 write_group(f, group.as_deref())
             }
             Self::Shutdown { group } => {
@@ -201,10 +259,18 @@ impl fmt::Display for Step {
             Self::Link { side, device, up } => {
                 write!(f, "{side}link {device} {}", if *up { "up" } else { "down" })
             }
-            Self::Address { device, address, prefix_length } => {
+            Self::Address {
+                device,
+                address,
+                prefix_length,
+            } => {
                 write!(f, "address {device} {address}/{prefix_length}")
             }
-            Self::Route { destination, device, source } => {
+            Self::Route {
+                destination,
+                device,
+                source,
+            } => {
                 write!(f, "route {destination} device {device} source {source}")
             }
             Self::Sysctl { side, key, value } => write!(f, "{side}sysctl {key}={value}"),
