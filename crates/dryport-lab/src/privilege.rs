@@ -91,7 +91,21 @@ fn write(path: &str, text: &str) -> Result<(), LabError> {
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map(|ceiling| ceiling.max(OPEN_FILES));
-    if setrlimit(Resource::Nofile, Rlimit { current: wanted, maximum: wanted }).is_err() {
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    if setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: wanted,
+            maximum: wanted,
+        },
+    )
+    .is_err()
+    {
+        let _ = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: limit.maximum,
+                ..limit
+            },
+        );
     }
 }

@@ -137,7 +137,7 @@ impl<'a> Census<'a> {
         self.limits
     }
 
-    /// Sockets seen, inside and outside the range.
+    /// Sockets that hold a port of the range, in any state.
     #[must_use]
     pub const fn sockets(&self) -> u64 {
         self.sockets

@@ -5,7 +5,7 @@
 //! no part, and neither `SO_REUSEADDR` nor `SO_REUSEPORT` helps when the port is chosen by the
 //! kernel.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use crate::{Claim, Family, Protocol, Socket, State};
 
@@ -65,7 +65,7 @@ pub fn address_overlap(
 /// The IPv4 wildcard of an `AF_INET` socket meets native IPv6 sockets too, even a connected
 /// `::1`→`::1`, because the kernel keeps a stand-in IPv4 address for them. (`::ffff:0.0.0.0` of an
 /// `AF_INET6` socket does not.)
-fn wildcard_v4(address: core::net::Ipv4Addr, family: Family) -> bool {
+fn wildcard_v4(address: Ipv4Addr, family: Family) -> bool {
     address.is_unspecified() && family == Family::V4
 }
 
@@ -88,7 +88,17 @@ pub fn claim_conflict(claim: &Claim, socket: &Socket) -> Overlap {
     if device != 0 && socket.device != 0 && device != socket.device {
         return Overlap::No;
     }
+    if socket.protocol == Protocol::Udp && meets_stand_in(local, socket.local.ip()) {
+        return Overlap::unless(socket.v6only);
+    }
     address_overlap(local, family, v6only, socket.local.ip(), socket.v6only)
+}
+
+/// Native IPv6 sockets keep 127.0.0.6 where an IPv4 address is expected (`LOOPBACK4_IPV6`), and
+/// UDP's conflict test sees it (measured on 6.18). TCP has compared addresses by family since 6.1.
+fn meets_stand_in(new: IpAddr, old: IpAddr) -> bool {
+    const LOOPBACK4_IPV6: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
+    new == LOOPBACK4_IPV6 && matches!(old, IpAddr::V6(old) if !old.is_unspecified())
 }
 
 #[cfg(test)]

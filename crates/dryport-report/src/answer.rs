@@ -32,7 +32,7 @@ pub struct CheckedNamespace<'a> {
     pub namespace: NamespaceName,
     /// Its settings.
     pub limits: &'a Limits,
-    /// Sockets seen, inside and outside the range.
+    /// Sockets that hold a port of the range, in any state.
     pub sockets: u64,
     /// The verdict.
     pub verdict: &'a Verdict,

@@ -1,6 +1,7 @@
 //! Exit codes, and the one kind of failure that a user sees.
 
-use std::io;
+use std::borrow::Cow;
+use std::io::{self, Write};
 use std::process::ExitCode as ProcessExit;
 
 use dryport_host::Error as HostError;
@@ -49,6 +50,14 @@ pub enum Failure {
     /// The arguments contradict each other.
     #[error("{0}")]
     Usage(String),
+    /// The command line cannot be read.
+    #[error("{wrong}")]
+    CommandLine {
+        /// What is wrong with it, in one line.
+        wrong: String,
+        /// What to do instead.
+        hint: String,
+    },
     /// The answer could not be written.
     #[error("the answer could not be written: {0}")]
     Write(#[from] io::Error),
@@ -62,19 +71,18 @@ impl Failure {
         {
             return Exit::Ok;
         }
-        anstream::eprintln!("dryport: {self}");
-        if let Some(hint) = self.hint() {
-            anstream::eprintln!("hint: {hint}");
-        }
+        tell(&format!("dryport: {self}"));
+        tell(&format!("hint: {}", self.hint()));
         match self {
-            Self::Usage(_) => Exit::Usage,
+            Self::Usage(_) | Self::CommandLine { .. } => Exit::Usage,
             Self::Host(_) | Self::Write(_) => Exit::Unknown,
         }
     }
 
-    fn hint(&self) -> Option<&'static str> {
-        Some(match self {
-            Self::Usage(_) => "dryport --help tells how it is written",
+    fn hint(&self) -> Cow<'_, str> {
+        Cow::Borrowed(match self {
+            Self::CommandLine { hint, .. } => hint,
+            Self::Usage(_) => "`dryport --help` tells how it is written",
             Self::Write(_) => "is the disk full, or the file not writable?",
             Self::Host(error) => match error {
                 HostError::NoNamespace { .. } => {
@@ -96,4 +104,10 @@ impl Failure {
             },
         })
     }
+}
+
+/// One line on standard error. Where nobody can read it any more, nobody is left to be told:
+/// `eprintln!` would panic.
+pub fn tell(line: &str) {
+    let _ = anstream::stderr().write_all(format!("{line}\n").as_bytes());
 }

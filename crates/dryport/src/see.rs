@@ -11,7 +11,7 @@ use dryport_model::{Coverage, Fact, Family, Socket};
 use dryport_report::{By, Groups, NamespaceName, SeenSocket, json, text};
 
 use crate::args::{GroupKey, SeeArgs};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, tell};
 use crate::output::Output;
 
 /// Answers the command. Sockets are written as they come, so memory does not grow with them.
@@ -64,7 +64,13 @@ impl Surroundings {
         }
     }
 
-    fn coverage(&self, tally: Tally) -> Vec<Coverage> {
+    /// Whether a program has it (unlike a TIME_WAIT) that was not found.
+    fn is_unowned(&self, socket: &Socket) -> bool {
+        let found = |walk: &OwnerWalk| walk.owners.of(socket.inode).next().is_some();
+        socket.inode != 0 && self.walk.as_ref().is_some_and(|walk| !found(walk))
+    }
+
+    fn coverage(&self, (tally, unowned): (Tally, u64)) -> Vec<Coverage> {
         let sockets = match tally.unreadable {
             0 => Coverage::full(Fact::Sockets, "sock_diag"),
             n => Coverage::partial(
@@ -75,14 +81,24 @@ impl Surroundings {
         };
         let owners = match &self.walk {
             None => Coverage::none(Fact::Owners, "proc", "not asked for (--no-owners)".into()),
-            Some(walk) if walk.forbidden == 0 => Coverage::full(Fact::Owners, "proc"),
-            Some(walk) => Coverage::partial(
-                Fact::Owners,
-                "proc",
-                format!("{} processes may not be read; root sees them", walk.forbidden),
-            ),
+            Some(_) if unowned == 0 => Coverage::full(Fact::Owners, "proc"),
+            Some(walk) => Coverage::partial(Fact::Owners, "proc", unowned_sockets(unowned, walk)),
         };
         vec![sockets, owners]
+    }
+}
+
+/// A hidden `/proc` shows no process that forbids anything, so the sockets are what is counted.
+fn unowned_sockets(unowned: u64, walk: &OwnerWalk) -> String {
+    match walk.forbidden {
+        0 => format!(
+            "{unowned} sockets belong to no process that is seen here: it is hidden, in another pid \
+             namespace, or the kernel itself"
+        ),
+        forbidden => format!(
+            "{unowned} sockets belong to nobody that may be read here ({forbidden} processes forbid \
+             it); root sees them"
+        ),
     }
 }
 
@@ -103,28 +119,32 @@ impl Names {
     }
 }
 
-/// Hands over every socket that was asked for. What the writer says ends the work.
+/// Hands over every socket that was asked for, and counts those without an owner. What the writer
+/// says ends the work.
 fn each_socket(
     args: &SeeArgs,
+    surroundings: &Surroundings,
     mut on_socket: impl FnMut(&Socket) -> io::Result<()>,
-) -> Result<Tally, Failure> {
+) -> Result<(Tally, u64), Failure> {
     let mut reader = SocketReader::open()?;
     let mut written = Ok(());
+    let mut unowned = 0;
     let mut observe = |socket: &Socket| {
+        unowned += u64::from(surroundings.is_unowned(socket));
         if written.is_ok() {
             written = on_socket(socket);
         }
     };
     let mut tally = Tally::default();
     if !args.udp || args.tcp {
-        tally = tally + reader.tcp(&mut observe)?;
+        tally = tally + reader.tcp(None, &mut observe)?;
     }
     if !args.tcp || args.udp {
-        tally = tally + reader.udp(Family::V4, &mut observe)?;
-        tally = tally + reader.udp(Family::V6, &mut observe)?;
+        tally = tally + reader.udp(Family::V4, None, &mut observe)?;
+        tally = tally + reader.udp(Family::V6, None, &mut observe)?;
     }
     written?;
-    Ok(tally)
+    Ok((tally, unowned))
 }
 
 fn write_table(
@@ -135,7 +155,7 @@ fn write_table(
     output: &Output,
 ) -> Result<(), Failure> {
     let mut table = text::SeeTable::new(out, output.screen, false);
-    let tally = each_socket(args, |socket| {
+    let tally = each_socket(args, surroundings, |socket| {
         let name = names.as_mut().and_then(|names| {
             names.learn(socket);
             names.of(socket)
@@ -156,7 +176,7 @@ fn write_json(
 ) -> Result<(), Failure> {
     let mut writer = json::SeeWriter::new(out)?;
     let mut groups = by.map(|by| Groups::new(by.into()));
-    let tally = each_socket(args, |socket| {
+    let tally = each_socket(args, surroundings, |socket| {
         if let Some(groups) = &mut groups {
             groups.observe(&surroundings.seen(socket, None));
         }
@@ -180,7 +200,7 @@ fn write_groups(
     output: &Output,
 ) -> Result<(), Failure> {
     let mut groups = Groups::new(by.into());
-    let tally = each_socket(args, |socket| {
+    let tally = each_socket(args, surroundings, |socket| {
         groups.observe(&surroundings.seen(socket, None));
         Ok(())
     })?;
@@ -193,7 +213,7 @@ fn write_groups(
 /// What was not seen, one line each, beside the table.
 fn tell_coverage(coverage: &[Coverage]) {
     for missing in coverage.iter().filter_map(|coverage| coverage.why.as_deref()) {
-        anstream::eprintln!("not seen: {missing}");
+        tell(&format!("not seen: {missing}"));
     }
 }
 

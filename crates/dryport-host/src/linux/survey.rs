@@ -3,7 +3,7 @@
 //! Everything here is about the network namespace of the calling thread.
 
 use dryport_model::{
-    Census, Claim, Coverage, Fact, Family, HeadroomCount, Limits, PortClasses, ProbeKind, Protocol,
+    Census, Claim, Coverage, Fact, Family, HeadroomCount, Limits, PortClasses, PortRange, ProbeKind, Protocol,
     Request, State, Thresholds,
 };
 
@@ -45,10 +45,10 @@ pub fn headroom(request: &Request, read: &LimitsRead, means: Means) -> Result<He
     let limits = &read.limits;
     let (mut count, tally) = SocketReader::retrying(|reader| {
         let mut count = HeadroomCount::new(*request, limits);
-        let tally = read_protocol(reader, request.protocol, |socket| count.observe(socket))?;
+        let tally = read_protocol(reader, request.protocol, limits.range, |socket| count.observe(socket))?;
         Ok((count, tally))
     })?;
-    let asked = settle(&mut count, means);
+    let asked = settle(&mut count, means, limits.range);
     let untold_timestamps = count.needs_timestamps();
     if untold_timestamps && let Some(destination) = request.destination {
         let peer = destination.ip();
@@ -68,13 +68,14 @@ pub fn headroom(request: &Request, read: &LimitsRead, means: Means) -> Result<He
 fn read_protocol(
     reader: &mut SocketReader,
     protocol: Protocol,
+    ports: PortRange,
     mut observe: impl FnMut(&dryport_model::Socket),
 ) -> Result<Tally> {
     match protocol {
-        Protocol::Tcp => reader.tcp(observe),
+        Protocol::Tcp => reader.tcp(Some(ports), observe),
         Protocol::Udp => {
-            let v4 = reader.udp(Family::V4, &mut observe)?;
-            let v6 = reader.udp(Family::V6, &mut observe)?;
+            let v4 = reader.udp(Family::V4, Some(ports), &mut observe)?;
+            let v6 = reader.udp(Family::V6, Some(ports), &mut observe)?;
             Ok(v4 + v6)
         }
     }
@@ -109,7 +110,7 @@ struct Asked {
 }
 
 /// Asks about every doubtful port.
-fn settle(count: &mut HeadroomCount<'_>, means: Means) -> Asked {
+fn settle(count: &mut HeadroomCount<'_>, means: Means, range: PortRange) -> Asked {
     let ports = count.ports_to_probe();
     if ports.is_empty() {
         return Asked { by_probe: false, why_not: None, left: 0 };
@@ -128,16 +129,16 @@ fn settle(count: &mut HeadroomCount<'_>, means: Means) -> Asked {
         (.., None) => Some("the kernel has no IP_LOCAL_PORT_RANGE to ask with (needs Linux 6.3)"),
     };
     if why_not.is_some() && count.probe_kind() == ProbeKind::Connect {
-        prove_fixed_ports(count);
+        prove_fixed_ports(count, range);
     }
     Asked { by_probe: why_not.is_none(), why_not, left: count.ports_to_probe().len() }
 }
 
 /// Without probes, at least the ports that programs chose themselves are known to be locked.
-fn prove_fixed_ports(count: &mut HeadroomCount<'_>) {
+fn prove_fixed_ports(count: &mut HeadroomCount<'_>, ports: PortRange) {
     // A failure only leaves ports untold that could have been told.
     let _ = SocketReader::retrying(|reader| {
-        reader.tcp_fixed_ports(false, |socket| {
+        reader.tcp_fixed_ports(ports, false, |socket| {
             if socket.state != State::SynRecv {
                 count.prove(socket.local.port(), Some(false));
             }
@@ -209,6 +210,9 @@ pub struct CensusSurvey<'a> {
 /// verdict depends on them.
 const ASKED_ANYWAY: usize = 2048;
 
+/// Ports asked about between two looks at whether the verdict still depends on the rest.
+const BATCH: usize = 256;
+
 /// Counts every request of the namespace.
 ///
 /// # Errors
@@ -221,8 +225,8 @@ pub fn census<'a>(
     let limits = &read.limits;
     let (mut census, sockets) = SocketReader::retrying(|reader| {
         let mut census = Census::new(limits);
-        let tcp = reader.tcp(|socket| census.observe(socket))?;
-        let udp = read_protocol(reader, Protocol::Udp, |socket| census.observe(socket));
+        let tcp = read_protocol(reader, Protocol::Tcp, limits.range, |socket| census.observe(socket))?;
+        let udp = read_protocol(reader, Protocol::Udp, limits.range, |socket| census.observe(socket));
         let sockets = match udp {
             Ok(udp) => (tcp + udp).coverage(),
             Err(broken @ Error::BrokenDump { .. }) => return Err(broken),
@@ -257,9 +261,10 @@ fn tell_fixed_ports(census: &mut Census<'_>) -> Result<()> {
     if census.bound_sockets().is_empty() {
         return Ok(());
     }
+    let range = census.limits().range;
     let fixed = SocketReader::retrying(|reader| {
         let mut fixed = std::collections::HashSet::new();
-        reader.tcp_fixed_ports(true, |socket| {
+        reader.tcp_fixed_ports(range, true, |socket| {
             fixed.insert((socket.local, socket.inode));
         })?;
         Ok(fixed)
@@ -288,14 +293,15 @@ struct AskedCensus {
 
 /// Asks about doubtful ports until every level is settled.
 fn settle_census(census: &mut Census<'_>, thresholds: &Thresholds, means: Means) -> AskedCensus {
+    let range = census.limits().range;
     let doubtful = census.ports_to_probe();
     let probe = if means.probes { Probe::new(ProbeKind::Connect) } else { None };
     let mut asked = 0;
     match &probe {
         Some(probe) => {
-            let batch = if doubtful.len() <= ASKED_ANYWAY { ASKED_ANYWAY } else { 256 };
-            for ports in doubtful.chunks(batch) {
-                if asked >= ASKED_ANYWAY && levels_are_settled(census, thresholds) {
+            let are_few = doubtful.len() <= ASKED_ANYWAY;
+            for ports in doubtful.chunks(BATCH) {
+                if !are_few && levels_are_settled(census, thresholds) {
                     break;
                 }
                 for port in ports {
@@ -307,7 +313,7 @@ fn settle_census(census: &mut Census<'_>, thresholds: &Thresholds, means: Means)
         None if !doubtful.is_empty() => {
             // A failure only leaves ports untold that could have been told.
             let _ = SocketReader::retrying(|reader| {
-                reader.tcp_fixed_ports(false, |socket| {
+                reader.tcp_fixed_ports(range, false, |socket| {
                     if socket.state != State::SynRecv {
                         census.prove(socket.local.port(), Some(false));
                     }
@@ -317,7 +323,7 @@ fn settle_census(census: &mut Census<'_>, thresholds: &Thresholds, means: Means)
         None => {}
     }
     for count in census.udp_counts() {
-        settle(count, means);
+        settle(count, means, range);
     }
     let coverage = census_coverage(census, probe.is_some(), means, asked);
     AskedCensus { ports: asked, coverage }

@@ -38,7 +38,7 @@ struct NamespacePart<'a> {
     namespace: Namespace<'a>,
     /// `ip_local_port_range`.
     range: Range,
-    /// Sockets seen, inside and outside the range.
+    /// Sockets that hold a port of the range, in any state.
     sockets: u64,
     /// Requests in use that are not listed.
     requests_omitted: usize,

@@ -61,7 +61,7 @@ fn write_namespace(lines: &mut Lines, checked: &CheckedNamespace<'_>, check: &Ch
     };
     let name = phrase::namespace(&checked.namespace);
     let text = format!(
-        "ports {}–{} ({}{reserved}), {} {}",
+        "ports {}–{} ({}{reserved}), {} {} on them",
         range.low(),
         range.high(),
         grouped(range.size()),
