@@ -1,6 +1,7 @@
 //! One scratch network namespace: its life, threads and programs inside it, its settings.
 
 use std::fs;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -61,7 +62,7 @@ impl Namespace {
     /// There is no such setting, or it cannot be read.
     pub fn get(&self, key: &str) -> Result<String, LabError> {
         let path = sysctl_path(key);
-        let text = self.run(|| fs::read_to_string(&path))?;
+        let text = self.run(|| read_setting(&path))?;
         Ok(text
             .map_err(LabError::file("read", &path))?
             .trim_end()
@@ -149,4 +150,12 @@ pub(crate) fn unshare(flags: UnshareFlags) -> Result<(), LabError> {
 /// `/proc/sys/net` shows the namespace of the thread that opens it.
 fn sysctl_path(key: &str) -> PathBuf {
     PathBuf::from("/proc/sys").join(key.replace('.', "/"))
+}
+
+/// Reads a setting in one call: a list of ports (`proc_do_large_bitmap`) ends at the second one.
+fn read_setting(path: &str) -> io::Result<String> {
+    let mut bytes = vec![0; 256 * 1024];
+    let length = fs::File::open(path)?.read(&mut bytes)?;
+    bytes.truncate(length);
+    String::from_utf8(bytes).map_err(|_| io::ErrorKind::InvalidData.into())
 }

@@ -4,7 +4,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
 use std::process::{Command, Output, Stdio};
 
 use rustix::fs::{Mode, OFlags, open};
@@ -237,8 +236,8 @@ fn a_failure_that_nobody_can_read_still_gives_its_exit_code() {
 }
 
 /// A pipe whose reading end is closed already.
-fn closed_pipe() -> OwnedFd {
-    rustix::pipe::pipe().unwrap().1
+fn closed_pipe() -> io::PipeWriter {
+    io::pipe().unwrap().1
 }
 
 #[test]
@@ -279,7 +278,8 @@ fn without_a_command_it_checks() {
     let (alone, check) = (run(&["--json", "--color=never"]), run(&["check", "--json"]));
     assert_eq!(alone.status.code(), check.status.code());
     for output in [alone, check] {
-        assert!(output.stdout.starts_with(b"{\"schema\":\"dryport.check/1\""), "{output:?}");
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document["schema"], "dryport.check/1");
     }
 }
 
@@ -315,11 +315,9 @@ fn every_number_in_the_help_has_a_unit_and_a_default() {
         ("see", "--color <WHEN>", "terminal", "auto"),
     ] {
         let help = stdout_of(&[command, "--help"]);
-        let from = help.find(flag).unwrap_or_else(|| panic!("{command}: no {flag}"));
-        let rest = &help[from + flag.len()..];
-        // Up to the next flag.
-        let about = &rest[..rest.find("\n  -").or(rest.find("\n      --")).unwrap_or(rest.len())];
-        let about = &about[..about.find("\n      --").unwrap_or(about.len())];
+        let (_, rest) = help.split_once(flag).unwrap_or_else(|| panic!("{command}: no {flag}"));
+        let next_flag = |line: &&str| line.starts_with("  -") || line.starts_with("      --");
+        let about: String = rest.lines().skip(1).take_while(|line| !next_flag(line)).collect();
         assert!(about.contains(unit), "{command} {flag}: {about}");
         assert!(about.contains(&format!("[default: {default}]")), "{command} {flag}: {about}");
     }

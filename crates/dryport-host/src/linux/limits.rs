@@ -1,6 +1,7 @@
 //! The settings of the calling thread's network namespace.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use dryport_model::{Coverage, Fact, Limits, TimeWaitReuse};
@@ -90,7 +91,7 @@ impl Reader<'_> {
         parse: impl Fn(&str) -> std::result::Result<T, String>,
     ) -> Result<Option<T>> {
         let path: PathBuf = self.root.join(key);
-        match std::fs::read(&path) {
+        match read_whole(&path) {
             Ok(bytes) => {
                 let text = String::from_utf8_lossy(&bytes);
                 parse(&text).map(Some).map_err(|reason| Error::Setting { path, reason })
@@ -120,6 +121,19 @@ impl Reader<'_> {
     fn flag(&mut self, key: &str, default: bool) -> Result<bool> {
         self.or_assume(key, default, |text| Ok(number(text)? != 0))
     }
+}
+
+/// Longer than any setting: a list of every second port takes 190 KB.
+const LONGEST_BYTES: usize = 256 * 1024;
+
+/// Reads a setting in one call. `proc_do_large_bitmap` (the reserved ports) answers a second read
+/// with the end of the file, so reading piece by piece, as `std::fs::read` does, loses all but the
+/// first 32 bytes of a list without a word.
+fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; LONGEST_BYTES];
+    let length = File::open(path)?.read(&mut bytes)?;
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 fn is_absent(error: &io::Error) -> bool {
