@@ -153,7 +153,7 @@ fn sysctl_path(key: &str) -> PathBuf {
 }
 
 /// Reads a setting in one call: a list of ports (`proc_do_large_bitmap`) ends at the second one.
-fn read_setting(path: &str) -> io::Result<String> {
+fn read_setting(path: &std::path::Path) -> io::Result<String> {
     let mut bytes = vec![0; 256 * 1024];
     let length = fs::File::open(path)?.read(&mut bytes)?;
     bytes.truncate(length);

@@ -7,22 +7,14 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
 };
 
+use dryport_model::{PortRange, Protocol};
+use dryport_wire::bytecode::Bytecode;
+use dryport_wire::sock_diag::{Families, Query};
+
 use crate::failure::Failure;
 
-/// `TCPDIAG_GETSOCK`, the oldest request: the only one that dumps IPv4 and IPv6 in one walk of the
-/// kernel's table.
-const TCPDIAG_GETSOCK: u16 = 18;
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
-const NLM_F_REQUEST_DUMP: u16 = 0x301;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
-
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
-const IPPROTO_UDP: u8 = 17;
-
-/// Every state from ESTABLISHED (1) to NEW_SYN_RECV (12), and bound but idle (13).
-const ALL_STATES: u32 = 0x3ffe;
 
 /// The kernel fills at most 32 KiB at a time however large the buffer is.
 const BUFFER: usize = 64 * 1024;
@@ -37,7 +29,7 @@ pub fn run() -> Result<(), Failure> {
     .map_err(Failure::system("socket(NETLINK_SOCK_DIAG)"))?;
     let mut buffer = vec![0; BUFFER];
     let mut received = 0;
-    for request in [tcp(), udp(AF_INET), udp(AF_INET6)] {
+    for request in requests(range()?) {
         send(&kernel, &request, SendFlags::empty()).map_err(Failure::system("send"))?;
         received += discard(&kernel, &mut buffer)?;
     }
@@ -45,29 +37,25 @@ pub fn run() -> Result<(), Failure> {
     Ok(())
 }
 
-/// `struct inet_diag_req`: family, lengths and extensions, socket id, states, dump flags.
-fn tcp() -> Vec<u8> {
-    let mut body = [0; 60];
-    body[52..56].copy_from_slice(&ALL_STATES.to_ne_bytes());
-    message(TCPDIAG_GETSOCK, &body)
+fn range() -> Result<PortRange, Failure> {
+    let read = dryport_host::read_limits(false);
+    read.map(|read| read.limits.range).map_err(|error| Failure::Answer {
+        program: "sysctl",
+        said: error.to_string(),
+    })
 }
 
-/// `struct inet_diag_req_v2`: family, protocol, extensions, states, socket id.
-fn udp(family: u8) -> Vec<u8> {
-    let mut body = [0; 56];
-    (body[0], body[1]) = (family, IPPROTO_UDP);
-    body[4..8].copy_from_slice(&u32::MAX.to_ne_bytes());
-    message(SOCK_DIAG_BY_FAMILY, &body)
-}
-
-fn message(kind: u16, body: &[u8]) -> Vec<u8> {
-    let length = 16 + body.len() as u32;
-    let mut message = length.to_ne_bytes().to_vec();
-    message.extend(kind.to_ne_bytes());
-    message.extend(NLM_F_REQUEST_DUMP.to_ne_bytes());
-    message.extend([0; 8]);
-    message.extend(body);
-    message
+/// The requests of `dryport check`, byte for byte: sockets on a local port of the range.
+fn requests(range: PortRange) -> [Vec<u8>; 3] {
+    let of = |families, protocol| {
+        let filter = Some(Bytecode::local_port(range));
+        Query { filter, ..Query::all(families, protocol) }.encode(1)
+    };
+    [
+        of(Families::Both, Protocol::Tcp),
+        of(Families::V4, Protocol::Udp),
+        of(Families::V6, Protocol::Udp),
+    ]
 }
 
 /// Receives until the dump's end and counts the bytes.
