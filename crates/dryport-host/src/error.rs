@@ -72,6 +72,12 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
+    /// A source address that is not one of the namespace's own.
+    #[error("{address} is no address of this network namespace")]
+    NotLocal {
+        /// The address.
+        address: std::net::IpAddr,
+    },
     /// A name that did not resolve.
     #[error("the name {name:?} does not resolve: {reason}")]
     NoSuchHost {
@@ -91,6 +97,9 @@ pub enum Error {
 impl Error {
     /// A failed call on an object.
     pub(crate) fn system(call: impl Into<String>, source: impl Into<io::Error>) -> Self {
-        Self::System { call: call.into(), source: source.into() }
+        Self::System {
+            call: call.into(),
+            source: source.into(),
+        }
     }
 }

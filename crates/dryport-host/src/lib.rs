@@ -14,7 +14,7 @@ pub use linux::{
     limits::{LimitsRead, read_limits},
     namespace::{Namespace, NamespaceId, NamespaceSpec},
     owners::{OwnerWalk, read_owners, read_owners_here},
-    probe::{Probe, ProbeAnswer},
+    probe::{Probe, ProbeAnswer, must_be_local},
     process::{ConnectHooks, DescriptorLimit, Process},
     resolve::{name_of_address, resolve},
     route::{device_index, device_name, device_names, route_to, with_route_source},

@@ -1,7 +1,7 @@
 //! Counting every request of a namespace in one pass over its sockets.
 //!
 //! The pass keeps 16 bytes for each client socket in the range and one key for each 4-tuple space;
-//! sockets outside the range leave nothing but a count. Ledgers are made from that afterwards.
+//! sockets outside the range leave nothing. Ledgers are made from that afterwards.
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,7 +13,7 @@ use crate::headroom::walks_by_parity;
 use crate::tuple::hold;
 use crate::{
     BucketState, Buckets, Class, Family, Headroom, HeadroomCount, Ledger, Limits, Origin,
-    PortClasses, Protocol, Request, Socket, State, TupleHold,
+    PortClasses, PortSet, Protocol, Request, Socket, State, Thresholds, TupleHold,
 };
 
 /// The 4-tuple space of a client socket: everything but its local port.
@@ -77,6 +77,9 @@ pub struct RequestUse {
     /// Inodes of the sockets that hold ports against it; 0 (a stub) left out.
     pub inodes: Vec<u32>,
 }
+
+/// Source addresses that `bind()` requests are made for.
+const MOST_SOURCES: usize = 16;
 
 /// All requests of one namespace.
 pub struct Census<'a> {
@@ -270,7 +273,10 @@ impl<'a> Census<'a> {
     pub fn inodes(&self) -> impl Iterator<Item = u32> + '_ {
         let bound = self.bound.iter().map(|bound| bound.socket.inode);
         let clients = self.entries.iter().map(|entry| entry.inode);
-        let udp = self.udp.iter().flat_map(|udp| udp.sockets.iter().map(|(_, inode)| *inode));
+        let udp = self
+            .udp
+            .iter()
+            .flat_map(|udp| udp.sockets.iter().map(|(_, inode)| *inode));
         bound.chain(clients).chain(udp).filter(|inode| *inode != 0)
     }
 
@@ -305,19 +311,23 @@ impl<'a> Census<'a> {
             .collect()
     }
 
-    /// Destinations of TIME_WAITs of which it is untold whether they had TCP timestamps.
+    /// Destinations of TIME_WAITs of which it is untold whether they had TCP timestamps, the one
+    /// with the most first.
     #[must_use]
     pub fn peers_without_timestamps(&self) -> Vec<IpAddr> {
-        let mut peers: Vec<IpAddr> = self
+        let mut waiting: HashMap<IpAddr, u32, FixedState> = HashMap::default();
+        for entry in self
             .entries
             .iter()
             .filter(|entry| entry.hold == Hold::UntoldTimestamps)
-            .filter_map(|entry| self.requests.get(entry.request as usize))
-            .map(|(key, _)| key.destination.ip())
-            .collect();
-        peers.sort_unstable();
-        peers.dedup();
-        peers
+        {
+            if let Some((key, _)) = self.requests.get(entry.request as usize) {
+                *waiting.entry(key.destination.ip()).or_default() += 1;
+            }
+        }
+        let mut peers: Vec<(IpAddr, u32)> = waiting.into_iter().collect();
+        peers.sort_unstable_by_key(|(peer, count)| (core::cmp::Reverse(*count), *peer));
+        peers.into_iter().map(|(peer, _)| peer).collect()
     }
 
     /// Records whether connections to a peer have TCP timestamps; `None` leaves it untold.
@@ -355,15 +365,22 @@ impl<'a> Census<'a> {
     #[must_use]
     pub fn ports_of_gone_listeners(&self, most: usize) -> Vec<u16> {
         let mut users: HashMap<(IpAddr, u16), u32, FixedState> = HashMap::default();
-        for entry in self.entries.iter().filter(|entry| entry.hold == Hold::InUse) {
+        for entry in self
+            .entries
+            .iter()
+            .filter(|entry| entry.hold == Hold::InUse)
+        {
             if self.buckets.state(entry.port) == BucketState::Locked
                 && let Some((key, _)) = self.requests.get(entry.request as usize)
             {
                 *users.entry((key.source, entry.port)).or_default() += 1;
             }
         }
-        let mut ports: Vec<u16> =
-            users.into_iter().filter(|(_, n)| *n > 1).map(|((_, port), _)| port).collect();
+        let mut ports: Vec<u16> = users
+            .into_iter()
+            .filter(|(_, n)| *n > 1)
+            .map(|((_, port), _)| port)
+            .collect();
         ports.sort_unstable();
         ports.dedup();
         ports.truncate(most);
@@ -377,8 +394,7 @@ impl<'a> Census<'a> {
             let Some((key, sockets)) = requests.get_mut(entry.request as usize) else {
                 return true;
             };
-            let accepted =
-                is_accepted(SocketAddr::new(key.source, entry.port), key.destination);
+            let accepted = is_accepted(SocketAddr::new(key.source, entry.port), key.destination);
             *sockets -= u32::from(accepted);
             !accepted
         });
@@ -456,10 +472,30 @@ impl<'a> Census<'a> {
         busiest
             .iter()
             .zip(groups)
-            .filter_map(|(index, group)| {
+            .filter_map(|(index, mut group)| {
                 let (key, _) = self.requests.get(*index as usize)?;
+                group.extend(self.twins_without_device(key));
                 Some(self.tcp_request(key, group, &base))
             })
+            .collect()
+    }
+
+    /// For a request bound to a device: the sockets that hold the same tuple without one, which
+    /// stand in its way too.
+    fn twins_without_device(&self, key: &SocketKey) -> Vec<Entry> {
+        if key.device == 0 {
+            return Vec::new();
+        }
+        let bare = SocketKey { device: 0, ..*key };
+        let is_bare = |request: u32| {
+            self.requests
+                .get(request as usize)
+                .is_some_and(|(other, _)| *other == bare)
+        };
+        self.entries
+            .iter()
+            .filter(|entry| is_bare(entry.request))
+            .copied()
             .collect()
     }
 
@@ -507,6 +543,37 @@ impl<'a> Census<'a> {
         }
     }
 
+    /// Whether some source address holds so many ports that a `bind()` to it would be short of
+    /// them, while it is untold whether its sockets were bound that way.
+    #[must_use]
+    pub fn may_hide_bind_requests(&self, thresholds: &Thresholds) -> bool {
+        let capacity = self.limits.range.size() - self.limits.reserved.count_in(self.limits.range);
+        let is_short =
+            |n: u32| f64::from(n) * 100.0 >= f64::from(capacity) * thresholds.warning_percent;
+        let source_of = |entry: &Entry| {
+            self.requests
+                .get(entry.request as usize)
+                .map(|(key, _)| key.source)
+        };
+        let mut sockets: HashMap<IpAddr, u32, FixedState> = HashMap::default();
+        for (key, count) in &self.requests {
+            *sockets.entry(key.source).or_default() += count;
+        }
+        let busy = sockets
+            .into_iter()
+            .filter(|(_, n)| is_short(*n))
+            .take(MOST_SOURCES);
+        busy.into_iter().any(|(source, _)| {
+            let own = || {
+                self.entries
+                    .iter()
+                    .filter(|entry| source_of(entry) == Some(source))
+            };
+            let untold = |entry: &Entry| self.buckets.state(entry.port) == BucketState::Unknown;
+            own().any(untold) && is_short(own().map(|entry| entry.port).collect::<PortSet>().len())
+        })
+    }
+
     /// `bind(source, 0)` for every source address that programs bind to without choosing the port.
     #[must_use]
     pub fn bind_requests(&self) -> Vec<RequestUse> {
@@ -529,7 +596,7 @@ impl<'a> Census<'a> {
         let least = (self.limits.range.size() / 100).max(4);
         let mut sources: Vec<_> = users.into_iter().filter(|(_, n)| *n >= least).collect();
         sources.sort_unstable_by_key(|(source, n)| (core::cmp::Reverse(*n), *source));
-        sources.truncate(16);
+        sources.truncate(MOST_SOURCES);
         sources
             .into_iter()
             .map(|((source, family), _)| self.bind_request(source, family))
@@ -600,7 +667,9 @@ type Listeners = HashMap<u16, Vec<IpAddr>, FixedState>;
 
 fn listens(listeners: &Listeners, local: SocketAddr) -> bool {
     listeners.get(&local.port()).is_some_and(|addresses| {
-        addresses.iter().any(|own| own.is_unspecified() || *own == local.ip())
+        addresses
+            .iter()
+            .any(|own| own.is_unspecified() || *own == local.ip())
     })
 }
 

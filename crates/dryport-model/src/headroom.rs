@@ -123,6 +123,12 @@ impl<'a> HeadroomCount<'a> {
         &self.request
     }
 
+    /// The settings it was made with.
+    #[must_use]
+    pub const fn limits(&self) -> &'a Limits {
+        self.limits
+    }
+
     /// How the kernel is asked about a port.
     #[must_use]
     pub fn probe_kind(&self) -> ProbeKind {

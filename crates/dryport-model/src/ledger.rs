@@ -92,7 +92,16 @@ impl Ledger {
 
     /// Counts `ports` more in a class.
     pub const fn add(&mut self, class: Class, ports: u32) {
-        let slot = match class {
+        *self.slot(class) += ports;
+    }
+
+    /// Counts `ports` less in a class, which holds at least as many.
+    const fn remove(&mut self, class: Class, ports: u32) {
+        *self.slot(class) -= ports;
+    }
+
+    const fn slot(&mut self, class: Class) -> &mut u32 {
+        match class {
             Class::Free => &mut self.free,
             Class::TimeWaitReusable => &mut self.time_wait_reusable,
             Class::TimeWait => &mut self.time_wait,
@@ -100,8 +109,7 @@ impl Ledger {
             Class::Locked => &mut self.locked,
             Class::Reserved => &mut self.reserved,
             Class::Uncertain => &mut self.uncertain,
-        };
-        *slot += ports;
+        }
     }
 
     /// All classes together: the size of the range.
@@ -177,6 +185,7 @@ impl Headroom {
 pub struct PortClasses {
     range: PortRange,
     classes: Vec<Class>,
+    ledger: Ledger,
     blind_spot: bool,
 }
 
@@ -194,7 +203,7 @@ impl PortClasses {
     ) -> Self {
         // With three ports both walks begin at the lowest and never come to the highest.
         let unreachable = (parity_walk && range.size() == 3).then_some(range.high());
-        let classes = range
+        let classes: Vec<Class> = range
             .ports()
             .map(|port| {
                 if reserved.contains(port) || unreachable == Some(port) {
@@ -204,10 +213,13 @@ impl PortClasses {
                 }
             })
             .collect();
+        let mut ledger = Ledger::default();
+        classes.iter().for_each(|class| ledger.add(*class, 1));
         let blind_spot = parity_walk && range.size() % 2 == 1 && range.size() >= 5;
         Self {
             range,
             classes,
+            ledger,
             blind_spot,
         }
     }
@@ -218,6 +230,8 @@ impl PortClasses {
         let mut copy = self.clone();
         for (port, class) in moved.iter().filter(|(port, _)| self.range.contains(*port)) {
             if let Some(slot) = copy.classes.get_mut(usize::from(port - self.range.low())) {
+                copy.ledger.remove(*slot, 1);
+                copy.ledger.add(*class, 1);
                 *slot = *class;
             }
         }
@@ -254,10 +268,8 @@ impl PortClasses {
 
     /// The counts.
     #[must_use]
-    pub fn ledger(&self) -> Ledger {
-        let mut ledger = Ledger::default();
-        self.classes.iter().for_each(|class| ledger.add(*class, 1));
-        ledger
+    pub const fn ledger(&self) -> Ledger {
+        self.ledger
     }
 
     /// The number of grants before the first refusal.
@@ -360,6 +372,24 @@ mod tests {
             }
         );
         assert!((all.ledger().used_percent() - 100.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn moving_a_port_moves_it_in_the_ledger() {
+        let all = classes(4, true, |_| Class::Free);
+        let moved = all.with(&[
+            (20001, Class::InUse),
+            (20001, Class::Locked),
+            (1, Class::InUse),
+        ]);
+        assert_eq!(
+            moved.ledger(),
+            Ledger {
+                free: 3,
+                locked: 1,
+                ..Ledger::default()
+            }
+        );
     }
 
     #[test]

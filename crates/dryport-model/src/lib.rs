@@ -45,4 +45,4 @@ pub use port::{PortRange, PortSet};
 pub use request::{Claim, Method, Request, SocketPortRange};
 pub use socket::{Family, Origin, Protocol, Socket, State, TimeWait};
 pub use tuple::{TupleHold, tuple_hold};
-pub use verdict::{NamespaceFacts, RequestVerdict, Verdict, judge};
+pub use verdict::{MOST_REQUESTS, NamespaceFacts, RequestVerdict, Verdict, judge};

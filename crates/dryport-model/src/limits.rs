@@ -54,8 +54,6 @@ pub struct Limits {
     pub tw_reuse_delay_ms: u32,
     /// `net.ipv4.tcp_timestamps` is not 0.
     pub tcp_timestamps: bool,
-    /// `net.ipv4.ip_unprivileged_port_start`.
-    pub unprivileged_port_start: u16,
     /// `net.ipv6.bindv6only`: what a new IPv6 socket starts with.
     pub bindv6only: bool,
     /// `net.ipv4.ip_autobind_reuse`: `bind(addr, 0)` may share ports between `SO_REUSEADDR`
@@ -75,7 +73,6 @@ impl Limits {
             tw_reuse: TimeWaitReuse::Loopback,
             tw_reuse_delay_ms: 1000,
             tcp_timestamps: true,
-            unprivileged_port_start: 1024,
             bindv6only: false,
             autobind_reuse: false,
             features: Features::LINUX_6_18,

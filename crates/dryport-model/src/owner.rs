@@ -57,7 +57,10 @@ impl Owners {
         let first = self.processes.len() as u32;
         self.processes.extend(other.processes);
         self.by_inode.extend(
-            other.by_inode.into_iter().map(|(inode, process)| (inode, process + first)),
+            other
+                .by_inode
+                .into_iter()
+                .map(|(inode, process)| (inode, process + first)),
         );
         // Two sorted runs: quick.
         self.by_inode.sort();

@@ -10,7 +10,7 @@ use crate::{
 mod causes;
 
 /// How many requests a report tells; the rest are counted.
-const MOST_REQUESTS: usize = 100;
+pub const MOST_REQUESTS: usize = 100;
 
 /// Everything a verdict is made from.
 pub struct NamespaceFacts<'a> {

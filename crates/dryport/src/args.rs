@@ -87,7 +87,10 @@ impl Default for Command {
             netns: None,
             pid: None,
             no_owners: false,
-            thresholds: ThresholdArgs { warn: WARN, crit: CRIT },
+            thresholds: ThresholdArgs {
+                warn: WARN,
+                crit: CRIT,
+            },
         })
     }
 }
@@ -109,7 +112,10 @@ pub struct ThresholdArgs {
 
 impl From<ThresholdArgs> for Thresholds {
     fn from(args: ThresholdArgs) -> Self {
-        Self { warning_percent: args.warn, critical_percent: args.crit }
+        Self {
+            warning_percent: args.warn,
+            critical_percent: args.crit,
+        }
     }
 }
 
@@ -217,8 +223,10 @@ pub struct HeadroomArgs {
 }
 
 fn percent(text: &str) -> Result<f64, String> {
-    let number: f64 =
-        text.trim_end_matches('%').parse().map_err(|_| format!("{text:?} is not a number"))?;
+    let number: f64 = text
+        .trim_end_matches('%')
+        .parse()
+        .map_err(|_| format!("{text:?} is not a number"))?;
     if (0.0..=100.0).contains(&number) {
         Ok(number)
     } else {
@@ -227,11 +235,17 @@ fn percent(text: &str) -> Result<f64, String> {
 }
 
 fn port_range(text: &str) -> Result<SocketPortRange, String> {
-    let (low, high) = text.split_once('-').ok_or("write it as LOW-HIGH, as in 40000-40999")?;
+    let (low, high) = text
+        .split_once('-')
+        .ok_or("write it as LOW-HIGH, as in 40000-40999")?;
     let port = |text: &str| {
-        text.parse::<u16>().map_err(|_| format!("{text:?} is not a port (0 to 65535)"))
+        text.parse::<u16>()
+            .map_err(|_| format!("{text:?} is not a port (0 to 65535)"))
     };
-    let range = SocketPortRange { low: port(low)?, high: port(high)? };
+    let range = SocketPortRange {
+        low: port(low)?,
+        high: port(high)?,
+    };
     if range.high != 0 && range.low > range.high {
         return Err(format!("{} is above {}", range.low, range.high));
     }

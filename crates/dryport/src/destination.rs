@@ -39,7 +39,9 @@ impl FromStr for Destination {
                 None => (plain(text)?, None),
             },
         };
-        let port = port.filter(|port| !port.is_empty()).ok_or("the port is missing: write DEST:PORT")?;
+        let port = port
+            .filter(|port| !port.is_empty())
+            .ok_or("the port is missing: write DEST:PORT")?;
         match port.parse() {
             Ok(0) => Err("port 0 is no destination".into()),
             Ok(port) => Ok(Self { host, port }),
@@ -68,8 +70,9 @@ fn bracketed(host: &str) -> Result<Host, String> {
         Some((address, device)) if !device.is_empty() => (address, Some(device.to_owned())),
         _ => (host, None),
     };
-    let parsed: Ipv6Addr =
-        address.parse().map_err(|_| format!("{address:?} is not an IPv6 address"))?;
+    let parsed: Ipv6Addr = address
+        .parse()
+        .map_err(|_| format!("{address:?} is not an IPv6 address"))?;
     Ok(Host::Address(IpAddr::V6(parsed), device))
 }
 
@@ -84,9 +87,24 @@ mod tests {
     #[test]
     fn a_destination_is_an_address_or_a_name_with_a_port() {
         let address = |text: &str| Host::Address(text.parse().unwrap(), None);
-        assert_eq!(parse("10.0.0.1:80"), Ok(Destination { host: address("10.0.0.1"), port: 80 }));
-        assert_eq!(parse("[::1]:80"), Ok(Destination { host: address("::1"), port: 80 }));
-        assert_eq!(parse("db-1.local:5432").unwrap().host, Host::Name("db-1.local".into()));
+        assert_eq!(
+            parse("10.0.0.1:80"),
+            Ok(Destination {
+                host: address("10.0.0.1"),
+                port: 80
+            })
+        );
+        assert_eq!(
+            parse("[::1]:80"),
+            Ok(Destination {
+                host: address("::1"),
+                port: 80
+            })
+        );
+        assert_eq!(
+            parse("db-1.local:5432").unwrap().host,
+            Host::Name("db-1.local".into())
+        );
         let scoped = Host::Address("fe80::1".parse().unwrap(), Some("eth0".into()));
         assert_eq!(parse("[fe80::1%eth0]:80").unwrap().host, scoped);
     }

@@ -89,7 +89,9 @@ impl Failure {
                     "`ip netns list` names those there are; pid:N means that of a process"
                 }
                 HostError::NamespaceForbidden { .. } => "run it as root, or from inside",
-                HostError::NoProcess { .. } => "has it ended? `dryport see --by process` lists owners",
+                HostError::NoProcess { .. } => {
+                    "has it ended? `dryport see --by process` lists owners"
+                }
                 HostError::SockDiag { .. } => {
                     "is the module tcp_diag (udp_diag) there? `modprobe tcp_diag` as root loads it"
                 }
@@ -97,9 +99,14 @@ impl Failure {
                 HostError::NoRoute { .. } => {
                     "this is no lack of ports: see `ip route get`, and name the source with --from"
                 }
+                HostError::NotLocal { .. } => {
+                    "a connect() from it fails with EADDRNOTAVAIL, though not for want of a port"
+                }
                 HostError::NoSuchHost { .. } => "give an address instead of the name",
                 HostError::NoDevice { .. } => "`ip link` names those there are",
-                HostError::Setting { .. } => "the file is not as Linux writes it; is /proc/sys real?",
+                HostError::Setting { .. } => {
+                    "the file is not as Linux writes it; is /proc/sys real?"
+                }
                 _ => "is /proc mounted?",
             },
         })

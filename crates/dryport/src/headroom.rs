@@ -3,8 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use dryport_host::survey::{self, Means};
-use dryport_host::{Namespace, device_index, device_name, read_limits, resolve, route_to};
-use dryport_model::{Family, Method, Protocol, Request, Thresholds};
+use dryport_host::{
+    Namespace, device_index, device_name, must_be_local, read_limits, resolve, route_to,
+};
+use dryport_model::{Family, Limits, Method, Protocol, Request, Thresholds};
 use dryport_report::{HeadroomAnswer, NamespaceName, json, text};
 
 use crate::args::HeadroomArgs;
@@ -19,23 +21,31 @@ pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
     if let Some(spec) = &args.netns {
         Namespace::enter(spec)?;
     }
-    let request = request(args, address, scope)?;
-    let needs_types = request.protocol == Protocol::Tcp && request.method == Method::Bind;
-    let read = read_limits(needs_types)?;
+    let read = read_limits(args.bind && !args.udp)?;
+    let request = request(args, address, scope, &read.limits)?;
     let survey = survey::headroom(&request, &read, Means::ALL)?;
     let (ledger, headroom) = (survey.classes.ledger(), survey.classes.headroom());
     let thresholds = Thresholds::from(args.thresholds);
-    let (best, level) =
-        (thresholds.at_best(&ledger, headroom), thresholds.at_worst(&ledger, headroom));
+    let (best, level) = (
+        thresholds.at_best(&ledger, headroom),
+        thresholds.at_worst(&ledger, headroom),
+    );
     let namespace = Namespace::current()?;
     let answer = HeadroomAnswer {
         request: &request,
-        namespace: NamespaceName { inode: namespace.inode, name: namespace.name },
+        namespace: NamespaceName {
+            inode: namespace.inode,
+            name: namespace.name,
+        },
         classes: &survey.classes,
         level,
         level_is_uncertain: best != level,
         time_wait_left_ms: survey.time_wait_left_ms,
-        device_name: if request.device == 0 { None } else { device_name(request.device) },
+        device_name: if request.device == 0 {
+            None
+        } else {
+            device_name(request.device)
+        },
         coverage: &survey.coverage,
         notes: notes(&request, &read.limits),
     };
@@ -50,26 +60,41 @@ pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
 fn resolved(destination: &Destination) -> Result<(IpAddr, Option<String>), Failure> {
     Ok(match &destination.host {
         Host::Address(address, scope) => (*address, scope.clone()),
-        Host::Name(name) => {
-            let first = resolve(name)?.into_iter().next();
-            // `resolve` gives at least one.
-            (first.unwrap_or(IpAddr::from([0, 0, 0, 0])), None)
-        }
+        Host::Name(name) => (resolve(name)?, None),
     })
 }
 
 /// What the program in question would ask of the kernel.
-fn request(args: &HeadroomArgs, address: IpAddr, scope: Option<String>) -> Result<Request, Failure> {
+fn request(
+    args: &HeadroomArgs,
+    address: IpAddr,
+    scope: Option<String>,
+    limits: &Limits,
+) -> Result<Request, Failure> {
     // A connect() to a link-local address binds the socket to the interface of its scope.
-    let device = args.device.clone().or(scope).map(|name| device_index(&name)).transpose()?;
+    let device = args
+        .device
+        .clone()
+        .or(scope)
+        .map(|name| device_index(&name))
+        .transpose()?;
     let device = device.unwrap_or(0);
-    let family = if address.is_ipv6() { Family::V6 } else { Family::V4 };
+    let family = if address.is_ipv6() {
+        Family::V6
+    } else {
+        Family::V4
+    };
     let destination = SocketAddr::new(address.to_canonical(), args.destination.port);
     let given = args.from.map(|from| from.to_canonical());
     check_families(given, destination.ip())?;
     let specific = given.filter(|from| !from.is_unspecified());
+    specific.map_or(Ok(()), must_be_local)?;
     let routed = |source| route_to(destination.ip(), source, device);
-    let protocol = if args.udp { Protocol::Udp } else { Protocol::Tcp };
+    let protocol = if args.udp {
+        Protocol::Udp
+    } else {
+        Protocol::Tcp
+    };
     let source = match (protocol, args.bind, given) {
         // The bound address is what counts, wildcard included.
         (_, true, Some(from)) => Some(from),
@@ -79,33 +104,41 @@ fn request(args: &HeadroomArgs, address: IpAddr, scope: Option<String>) -> Resul
             None => routed(None)?.source.map(|source| source.to_canonical()),
         },
     };
+    let family = match source {
+        // bind() to :: for an IPv4 destination is an IPv6 socket.
+        Some(IpAddr::V6(_)) => Family::V6,
+        _ => family,
+    };
     Ok(Request {
         protocol,
-        method: if args.bind { Method::Bind } else { Method::Connect },
-        family: match source {
-            // bind() to :: for an IPv4 destination is an IPv6 socket.
-            Some(IpAddr::V6(_)) => Family::V6,
-            _ => family,
+        method: if args.bind {
+            Method::Bind
+        } else {
+            Method::Connect
         },
+        family,
         source,
         source_bound: specific.is_some() || args.bind,
         destination: Some(destination),
         device,
         port_range: args.port_range,
-        v6only: args.v6only,
+        // What a socket starts with, unless the program says otherwise.
+        v6only: args.v6only || (limits.bindv6only && family == Family::V6 && destination.is_ipv6()),
     })
 }
 
 fn check_families(from: Option<IpAddr>, destination: IpAddr) -> Result<(), Failure> {
     match from {
         Some(from) if !from.is_unspecified() && from.is_ipv4() != destination.is_ipv4() => {
-            Err(Failure::Usage(format!("--from {from} and {destination} are of different families")))
+            Err(Failure::Usage(format!(
+                "--from {from} and {destination} are of different families"
+            )))
         }
         _ => Ok(()),
     }
 }
 
-fn notes(request: &Request, limits: &dryport_model::Limits) -> Vec<String> {
+fn notes(request: &Request, limits: &Limits) -> Vec<String> {
     let mut notes = Vec::new();
     if limits.autobind_reuse && request.method == Method::Bind {
         notes.push(

@@ -19,7 +19,9 @@ use failure::{Exit, Failure};
 
 fn main() -> ProcessExit {
     let words: Vec<OsString> = std::env::args_os().collect();
-    run(&words).unwrap_or_else(|failure| failure.report()).into()
+    run(&words)
+        .unwrap_or_else(|failure| failure.report())
+        .into()
 }
 
 fn run(words: &[OsString]) -> Result<Exit, Failure> {
@@ -59,15 +61,29 @@ fn without_controls(words: &[OsString]) -> Result<(), Failure> {
 fn wrong_usage(error: &clap::Error, words: &[OsString]) -> Failure {
     let text = error.render().to_string();
     let (wrong, more) = text.split_once("\n\n").unwrap_or((&text, ""));
-    let wrong: Vec<&str> = wrong.trim_start_matches("error: ").split_whitespace().collect();
-    let tip = more.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
-    let hint = tip.map_or_else(|| format!("`{} --help` tells how it is written", command(words)), Into::into);
-    Failure::CommandLine { wrong: wrong.join(" "), hint }
+    let wrong: Vec<&str> = wrong
+        .trim_start_matches("error: ")
+        .split_whitespace()
+        .collect();
+    let tip = more
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("tip: "));
+    let hint = tip.map_or_else(
+        || format!("`{} --help` tells how it is written", command(words)),
+        Into::into,
+    );
+    Failure::CommandLine {
+        wrong: wrong.join(" "),
+        hint,
+    }
 }
 
 /// `dryport`, with the command that was given.
 fn command(words: &[OsString]) -> String {
     let all = Args::command();
     let given = words.iter().find_map(|word| all.find_subcommand(word));
-    given.map_or_else(|| "dryport".into(), |command| format!("dryport {}", command.get_name()))
+    given.map_or_else(
+        || "dryport".into(),
+        |command| format!("dryport {}", command.get_name()),
+    )
 }

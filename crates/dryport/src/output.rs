@@ -31,8 +31,16 @@ impl Output {
             Color::Never => false,
             Color::Auto => terminal && !no_color() && !dumb_terminal(),
         };
-        let width = if terminal { terminal_width() } else { PLAIN_WIDTH };
-        Self { json: args.json, quiet: args.quiet, screen: Screen { width, color } }
+        let width = if terminal {
+            terminal_width()
+        } else {
+            PLAIN_WIDTH
+        };
+        Self {
+            json: args.json,
+            quiet: args.quiet,
+            screen: Screen { width, color },
+        }
     }
 
     /// Writes an answer to standard output and flushes it.

@@ -21,8 +21,15 @@ pub fn run(args: &SeeArgs, output: &Output) -> Result<Exit, Failure> {
     }
     let namespace = Namespace::current()?;
     let surroundings = Surroundings {
-        namespace: NamespaceName { inode: namespace.inode, name: namespace.name },
-        walk: if args.no_owners { None } else { Some(read_owners()?) },
+        namespace: NamespaceName {
+            inode: namespace.inode,
+            name: namespace.name,
+        },
+        walk: if args.no_owners {
+            None
+        } else {
+            Some(read_owners()?)
+        },
         devices: device_names().unwrap_or_default(),
     };
     let names = args.resolve.then(Names::default);
@@ -54,7 +61,10 @@ struct Surroundings {
 
 impl Surroundings {
     fn seen<'a>(&'a self, socket: &Socket, name: Option<&'a str>) -> SeenSocket<'a> {
-        let device = self.devices.iter().find(|(index, _)| *index == socket.device);
+        let device = self
+            .devices
+            .iter()
+            .find(|(index, _)| *index == socket.device);
         SeenSocket {
             socket: *socket,
             namespace: &self.namespace,
@@ -110,7 +120,9 @@ impl Names {
     fn learn(&mut self, socket: &Socket) {
         let address = socket.remote.ip();
         if !address.is_unspecified() {
-            self.0.entry(address).or_insert_with(|| name_of_address(address));
+            self.0
+                .entry(address)
+                .or_insert_with(|| name_of_address(address));
         }
     }
 
@@ -212,7 +224,10 @@ fn write_groups(
 
 /// What was not seen, one line each, beside the table.
 fn tell_coverage(coverage: &[Coverage]) {
-    for missing in coverage.iter().filter_map(|coverage| coverage.why.as_deref()) {
+    for missing in coverage
+        .iter()
+        .filter_map(|coverage| coverage.why.as_deref())
+    {
         tell(&format!("not seen: {missing}"));
     }
 }

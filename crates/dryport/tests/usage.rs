@@ -1,6 +1,11 @@
 //! The command line, on the built program: wrong usage, closed pipes, help, colour and width.
 //!
 //! Nothing here needs a namespace of its own; what does is in `live`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, outside of #[test] functions"
+)]
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -57,10 +62,19 @@ fn fails(arguments: &[&str], exit: i32, named: &str) {
     let [error, hint] = lines[..] else {
         panic!("not an error and a hint: {told}");
     };
-    assert!(error.starts_with("dryport: ") && error.contains(named), "{told}");
+    assert!(
+        error.starts_with("dryport: ") && error.contains(named),
+        "{told}"
+    );
     assert!(hint.starts_with("hint: ") && hint.len() > 10, "{told}");
     assert!(!error.contains("panicked") && error.len() < 200, "{told}");
-    assert!(!output.stderr.iter().any(|byte| *byte < b' ' && *byte != b'\n'), "{told}");
+    assert!(
+        !output
+            .stderr
+            .iter()
+            .any(|byte| *byte < b' ' && *byte != b'\n'),
+        "{told}"
+    );
 }
 
 #[track_caller]
@@ -104,8 +118,14 @@ fn a_destination_needs_an_address_and_a_port() {
 #[test]
 fn a_name_that_does_not_resolve_is_told() {
     // `.invalid` never resolves (RFC 6761).
-    is_unknown_here(&["headroom", "no-such-host.invalid:80"], "no-such-host.invalid");
-    is_unknown_here(&["headroom", "--json", "no-such-host.invalid:80"], "no-such-host.invalid");
+    is_unknown_here(
+        &["headroom", "no-such-host.invalid:80"],
+        "no-such-host.invalid",
+    );
+    is_unknown_here(
+        &["headroom", "--json", "no-such-host.invalid:80"],
+        "no-such-host.invalid",
+    );
 }
 
 #[test]
@@ -134,7 +154,16 @@ fn a_process_that_does_not_exist_is_told() {
 
 #[test]
 fn a_port_range_that_is_none_is_wrong_usage() {
-    for range in ["", "5", "9-5", "1-70000", "a-b", "1-2-3", "-", "40000:41000"] {
+    for range in [
+        "",
+        "5",
+        "9-5",
+        "1-70000",
+        "a-b",
+        "1-2-3",
+        "-",
+        "40000:41000",
+    ] {
         is_wrong_usage(
             &["headroom", &format!("--port-range={range}"), "127.0.0.1:80"],
             "--port-range",
@@ -156,7 +185,10 @@ fn a_threshold_is_a_percentage() {
 
 #[test]
 fn an_interface_that_does_not_exist_is_told() {
-    is_unknown_here(&["headroom", "--device", "no-such-if0", "127.0.0.1:80"], "no-such-if0");
+    is_unknown_here(
+        &["headroom", "--device", "no-such-if0", "127.0.0.1:80"],
+        "no-such-if0",
+    );
     is_unknown_here(&["headroom", "[fe80::1%no-such-if0]:80"], "no-such-if0");
 }
 
@@ -164,7 +196,10 @@ fn an_interface_that_does_not_exist_is_told() {
 fn a_source_must_fit_its_destination() {
     is_wrong_usage(&["headroom", "--from", "10.0.0", "127.0.0.1:80"], "10.0.0");
     is_wrong_usage(&["headroom", "--from", "::1", "127.0.0.1:80"], "::1");
-    is_wrong_usage(&["headroom", "--from", "127.0.0.1", "[::1]:80"], "127.0.0.1");
+    is_wrong_usage(
+        &["headroom", "--from", "127.0.0.1", "[::1]:80"],
+        "127.0.0.1",
+    );
 }
 
 #[test]
@@ -180,7 +215,10 @@ fn what_is_no_command_or_option_is_wrong_usage() {
     is_wrong_usage(&["--color", "sometimes", "check"], "sometimes");
     is_wrong_usage(&["completions"], "<SHELL>");
     is_wrong_usage(&["completions", "cmd.exe"], "cmd.exe");
-    is_wrong_usage(&["headroom", "127.0.0.1:80", "127.0.0.1:81"], "127.0.0.1:81");
+    is_wrong_usage(
+        &["headroom", "127.0.0.1:80", "127.0.0.1:81"],
+        "127.0.0.1:81",
+    );
 }
 
 #[test]
@@ -192,7 +230,10 @@ fn a_slip_of_the_finger_is_given_the_right_word() {
 #[test]
 fn the_hint_names_the_help_of_the_command_given() {
     let output = run(&["--json", "headroom"]);
-    assert!(text(&output.stderr).contains("hint: `dryport headroom --help`"), "{output:?}");
+    assert!(
+        text(&output.stderr).contains("hint: `dryport headroom --help`"),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -217,18 +258,29 @@ fn arguments_that_are_no_text_are_wrong_usage() {
 
 #[test]
 fn an_answer_that_cannot_be_written_is_a_failure() {
-    for arguments in [&["check"][..], &["see"], &["headroom", "127.0.0.1:80"], &["man"]] {
+    for arguments in [
+        &["check"][..],
+        &["see"],
+        &["headroom", "127.0.0.1:80"],
+        &["man"],
+    ] {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let output = dryport(arguments).stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(3), "{arguments:?}: {output:?}");
-        assert!(text(&output.stderr).contains("could not be written"), "{output:?}");
+        assert!(
+            text(&output.stderr).contains("could not be written"),
+            "{output:?}"
+        );
         assert!(text(&output.stderr).contains("\nhint: "), "{output:?}");
     }
 }
 
 #[test]
 fn a_failure_that_nobody_can_read_still_gives_its_exit_code() {
-    for (arguments, exit) in [(["frobnicate", "--json"], 64), (["check", "--netns=none"], 3)] {
+    for (arguments, exit) in [
+        (["frobnicate", "--json"], 64),
+        (["check", "--netns=none"], 3),
+    ] {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let status = dryport(&arguments).stderr(full).status().unwrap();
         assert_eq!(status.code(), Some(exit), "{arguments:?}");
@@ -259,7 +311,9 @@ fn a_closed_pipe_ends_every_command_quietly() {
         let output = dryport(arguments).stdout(closed_pipe()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {output:?}");
         // What was not seen is no complaint about the pipe.
-        let complaints = text(&output.stderr).lines().filter(|l| !l.starts_with("not seen: "));
+        let complaints = text(&output.stderr)
+            .lines()
+            .filter(|l| !l.starts_with("not seen: "));
         assert_eq!(complaints.count(), 0, "{arguments:?}: {output:?}");
     }
 }
@@ -286,12 +340,21 @@ fn without_a_command_it_checks() {
 #[test]
 fn help_of_every_command_reads_well() {
     for command in ["", "check", "see", "headroom", "completions", "man"] {
-        let arguments: Vec<&str> =
-            command.split_whitespace().chain(["--help"]).collect();
+        let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = stdout_of(&arguments);
-        let name = format!("help-{}", if command.is_empty() { "dryport" } else { command });
+        let name = format!(
+            "help-{}",
+            if command.is_empty() {
+                "dryport"
+            } else {
+                command
+            }
+        );
         insta::assert_snapshot!(name, help);
-        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        assert!(
+            help.lines().all(|line| line.chars().count() <= 100),
+            "{help}"
+        );
     }
 }
 
@@ -299,8 +362,14 @@ fn help_of_every_command_reads_well() {
 fn short_help_is_told_by_every_command() {
     for command in ["check", "see", "headroom", "completions", "man"] {
         let (short, by_word) = (stdout_of(&[command, "-h"]), stdout_of(&["help", command]));
-        assert!(short.contains(&format!("Usage: dryport {command}")), "{short}");
-        assert!(by_word.contains(&format!("Usage: dryport {command}")), "{by_word}");
+        assert!(
+            short.contains(&format!("Usage: dryport {command}")),
+            "{short}"
+        );
+        assert!(
+            by_word.contains(&format!("Usage: dryport {command}")),
+            "{by_word}"
+        );
     }
 }
 
@@ -315,17 +384,30 @@ fn every_number_in_the_help_has_a_unit_and_a_default() {
         ("see", "--color <WHEN>", "terminal", "auto"),
     ] {
         let help = stdout_of(&[command, "--help"]);
-        let (_, rest) = help.split_once(flag).unwrap_or_else(|| panic!("{command}: no {flag}"));
+        let (_, rest) = help
+            .split_once(flag)
+            .unwrap_or_else(|| panic!("{command}: no {flag}"));
         let next_flag = |line: &&str| line.starts_with("  -") || line.starts_with("      --");
-        let about: String = rest.lines().skip(1).take_while(|line| !next_flag(line)).collect();
+        let about: String = rest
+            .lines()
+            .skip(1)
+            .take_while(|line| !next_flag(line))
+            .collect();
         assert!(about.contains(unit), "{command} {flag}: {about}");
-        assert!(about.contains(&format!("[default: {default}]")), "{command} {flag}: {about}");
+        assert!(
+            about.contains(&format!("[default: {default}]")),
+            "{command} {flag}: {about}"
+        );
     }
 }
 
 #[test]
 fn the_exit_codes_are_told_where_a_level_is_given() {
-    for arguments in [&["--help"][..], &["check", "--help"], &["headroom", "--help"]] {
+    for arguments in [
+        &["--help"][..],
+        &["check", "--help"],
+        &["headroom", "--help"],
+    ] {
         let help = stdout_of(arguments);
         for code in ["  0   ", "  1   ", "  2   ", "  3   ", "  64  "] {
             assert!(help.contains(code), "{arguments:?} does not tell {code:?}");
@@ -343,7 +425,12 @@ fn the_manual_page_reads_well() {
 fn the_manual_has_a_page_for_every_command() {
     let directory = tempfile::tempdir().unwrap();
     assert_eq!(stdout_of(&["man", directory.path().to_str().unwrap()]), "");
-    for page in ["dryport", "dryport-check", "dryport-see", "dryport-headroom"] {
+    for page in [
+        "dryport",
+        "dryport-check",
+        "dryport-see",
+        "dryport-headroom",
+    ] {
         let text = std::fs::read_to_string(directory.path().join(format!("{page}.1"))).unwrap();
         assert!(text.contains(".SH NAME"), "{page}: {text}");
     }
@@ -353,7 +440,15 @@ fn the_manual_has_a_page_for_every_command() {
 fn completions_know_every_command_and_flag() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = stdout_of(&["completions", shell]);
-        for word in ["check", "see", "headroom", "netns", "no-owners", "port-range", "v6only"] {
+        for word in [
+            "check",
+            "see",
+            "headroom",
+            "netns",
+            "no-owners",
+            "port-range",
+            "v6only",
+        ] {
             assert!(script.contains(word), "{shell} does not complete {word}");
         }
     }
@@ -363,12 +458,19 @@ fn completions_know_every_command_and_flag() {
 #[test]
 fn bash_takes_its_completions() {
     let script = stdout_of(&["completions", "bash"]);
-    let bash = Command::new("bash").args(["--norc", "-n"]).stdin(Stdio::piped()).spawn();
+    let bash = Command::new("bash")
+        .args(["--norc", "-n"])
+        .stdin(Stdio::piped())
+        .spawn();
     let mut bash = match bash {
         Ok(bash) => bash,
         Err(error) => return skipped("bash", &error.to_string()),
     };
-    bash.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    bash.stdin
+        .take()
+        .unwrap()
+        .write_all(script.as_bytes())
+        .unwrap();
     assert!(bash.wait().unwrap().success());
 }
 
@@ -408,7 +510,11 @@ fn colour_can_be_forced_and_forbidden() {
         let mut against = dryport(&[arguments, &["--color=always"]].concat());
         let against = against.env("NO_COLOR", "1").output().unwrap();
         assert!(is_coloured(text(&against.stdout)), "{against:?}");
-        assert!(!is_coloured(&on_terminal(&[arguments, &["--color=never"]].concat(), &[], 80)));
+        assert!(!is_coloured(&on_terminal(
+            &[arguments, &["--color=never"]].concat(),
+            &[],
+            80
+        )));
     }
 }
 
@@ -422,33 +528,58 @@ fn json_has_no_colour_even_where_it_is_forced() {
 fn a_terminal_has_colour_unless_no_color_or_dumb() {
     for arguments in COLOURED {
         assert!(is_coloured(&on_terminal(arguments, &[], 80)));
-        assert!(is_coloured(&on_terminal(arguments, &[("NO_COLOR", "")], 80)));
-        assert!(!is_coloured(&on_terminal(arguments, &[("NO_COLOR", "1")], 80)));
-        assert!(!is_coloured(&on_terminal(arguments, &[("TERM", "dumb")], 80)));
+        assert!(is_coloured(&on_terminal(
+            arguments,
+            &[("NO_COLOR", "")],
+            80
+        )));
+        assert!(!is_coloured(&on_terminal(
+            arguments,
+            &[("NO_COLOR", "1")],
+            80
+        )));
+        assert!(!is_coloured(&on_terminal(
+            arguments,
+            &[("TERM", "dumb")],
+            80
+        )));
     }
 }
 
 fn widest(text: &str) -> usize {
-    text.lines().map(|line| line.trim_end().chars().count()).max().unwrap_or(0)
+    text.lines()
+        .map(|line| line.trim_end().chars().count())
+        .max()
+        .unwrap_or(0)
 }
 
 #[test]
 fn an_answer_is_80_columns_wide_off_a_terminal() {
     for arguments in COLOURED {
         let output = dryport(arguments).env("COLUMNS", "200").output().unwrap();
-        assert!(widest(text(&output.stdout)) <= 80, "{}", text(&output.stdout));
+        assert!(
+            widest(text(&output.stdout)) <= 80,
+            "{}",
+            text(&output.stdout)
+        );
     }
 }
 
 #[test]
 fn an_answer_is_as_wide_as_its_terminal() {
     let arguments = ["headroom", "127.0.0.1:80", "--color=never"];
-    let (narrow, wide) = (on_terminal(&arguments, &[], 80), on_terminal(&arguments, &[], 132));
+    let (narrow, wide) = (
+        on_terminal(&arguments, &[], 80),
+        on_terminal(&arguments, &[], 132),
+    );
     assert!(widest(&narrow) <= 80, "{narrow}");
     assert!((81..=132).contains(&widest(&wide)), "{wide}");
     // A terminal that does not know its width, and ones that cannot be true.
     for columns in [0, 1, 7, u16::MAX] {
-        assert!(on_terminal(&arguments, &[], columns).contains("127.0.0.1:80"), "{columns}");
+        assert!(
+            on_terminal(&arguments, &[], columns).contains("127.0.0.1:80"),
+            "{columns}"
+        );
     }
 }
 
@@ -457,12 +588,20 @@ fn on_terminal(arguments: &[&str], environment: &[(&str, &str)], columns: u16) -
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();
-    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = Winsize {
+        ws_row: 24,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
     tcsetwinsize(&terminal, size).unwrap();
     let name = ptsname(&terminal, Vec::new()).unwrap();
     let inside = open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
     let mut command = dryport(arguments);
-    command.envs(environment.iter().copied()).stdout(inside).stderr(Stdio::null());
+    command
+        .envs(environment.iter().copied())
+        .stdout(inside)
+        .stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     // Our copy of the inner end has to go, or the outer one never ends.
     drop(command);
@@ -476,5 +615,7 @@ fn on_terminal(arguments: &[&str], environment: &[(&str, &str)], columns: u16) -
     }
     let status = child.wait().unwrap();
     assert!(LEVELS.contains(&status.code()), "{arguments:?}: {status}");
-    String::from_utf8(written).map_err(io::Error::other).unwrap()
+    String::from_utf8(written)
+        .map_err(io::Error::other)
+        .unwrap()
 }

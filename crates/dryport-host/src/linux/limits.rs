@@ -41,16 +41,21 @@ pub fn read_limits(need_bucket_recovery: bool) -> Result<LimitsRead> {
 }
 
 fn read_limits_from(root: &Path, need_bucket_recovery: bool) -> Result<LimitsRead> {
-    let mut reader = Reader { root, assumptions: Vec::new() };
+    let mut reader = Reader {
+        root,
+        assumptions: Vec::new(),
+    };
     let default = Limits::linux_default();
     let delay = reader.optional("net/ipv4/tcp_tw_reuse_delay", number)?;
     let limits = Limits {
         range: reader.or_assume("net/ipv4/ip_local_port_range", default.range, |text| {
             sysctl::parse_range(text).map_err(|error| error.to_string())
         })?,
-        reserved: reader.or_assume("net/ipv4/ip_local_reserved_ports", default.reserved, |text| {
-            sysctl::parse_port_list(text).map_err(|error| error.to_string())
-        })?,
+        reserved: reader.or_assume(
+            "net/ipv4/ip_local_reserved_ports",
+            default.reserved,
+            |text| sysctl::parse_port_list(text).map_err(|error| error.to_string()),
+        )?,
         tw_reuse: reader.or_assume("net/ipv4/tcp_tw_reuse", default.tw_reuse, |text| {
             Ok(match number(text)? {
                 0 => TimeWaitReuse::Off,
@@ -60,18 +65,20 @@ fn read_limits_from(root: &Path, need_bucket_recovery: bool) -> Result<LimitsRea
         })?,
         tw_reuse_delay_ms: delay.unwrap_or(default.tw_reuse_delay_ms),
         tcp_timestamps: reader.flag("net/ipv4/tcp_timestamps", default.tcp_timestamps)?,
-        unprivileged_port_start: reader.or_assume(
-            "net/ipv4/ip_unprivileged_port_start",
-            default.unprivileged_port_start,
-            |text| u16::try_from(number(text)?).map_err(|error| error.to_string()),
-        )?,
         // Absent where IPv6 is not built in; there is then nothing to assume.
-        bindv6only: reader.optional("net/ipv6/bindv6only", number)?.is_some_and(|n| n != 0),
+        bindv6only: reader
+            .optional("net/ipv6/bindv6only", number)?
+            .is_some_and(|n| n != 0),
         // Absent before 5.7, when the rule did not exist.
-        autobind_reuse: reader.optional("net/ipv4/ip_autobind_reuse", number)?.is_some_and(|n| n != 0),
+        autobind_reuse: reader
+            .optional("net/ipv4/ip_autobind_reuse", number)?
+            .is_some_and(|n| n != 0),
         features: features::detect(delay.is_some(), need_bucket_recovery),
     };
-    Ok(LimitsRead { limits, assumptions: reader.assumptions })
+    Ok(LimitsRead {
+        limits,
+        assumptions: reader.assumptions,
+    })
 }
 
 fn number(text: &str) -> std::result::Result<u32, String> {
@@ -94,7 +101,9 @@ impl Reader<'_> {
         match read_whole(&path) {
             Ok(bytes) => {
                 let text = String::from_utf8_lossy(&bytes);
-                parse(&text).map(Some).map_err(|reason| Error::Setting { path, reason })
+                parse(&text)
+                    .map(Some)
+                    .map_err(|reason| Error::Setting { path, reason })
             }
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(Error::system(format!("read {}", path.display()), error)),
@@ -112,7 +121,8 @@ impl Reader<'_> {
             Some(value) => value,
             None => {
                 let name = key.replace('/', ".");
-                self.assumptions.push(format!("{name} cannot be read: the default is assumed"));
+                self.assumptions
+                    .push(format!("{name} cannot be read: the default is assumed"));
                 default
             }
         })
@@ -137,7 +147,10 @@ fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+    )
 }
 
 #[cfg(test)]
@@ -146,7 +159,8 @@ mod tests {
     use std::fs;
 
     fn tree(name: &str, files: &[(&str, &str)]) -> PathBuf {
-        let root = std::env::temp_dir().join(format!("dryport-limits-{}-{name}", std::process::id()));
+        let root =
+            std::env::temp_dir().join(format!("dryport-limits-{}-{name}", std::process::id()));
         for (key, text) in files {
             let path = root.join(key);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -157,11 +171,14 @@ mod tests {
 
     #[test]
     fn missing_settings_are_assumed_and_told() {
-        let root = tree("missing", &[("net/ipv4/ip_local_port_range", "1000\t1999\n")]);
+        let root = tree(
+            "missing",
+            &[("net/ipv4/ip_local_port_range", "1000\t1999\n")],
+        );
         let read = read_limits_from(&root, false).unwrap();
         assert_eq!(read.limits.range.size(), 1000);
         assert!(read.limits.tcp_timestamps);
-        assert_eq!(read.assumptions.len(), 4, "{:?}", read.assumptions);
+        assert_eq!(read.assumptions.len(), 3, "{:?}", read.assumptions);
         assert_eq!(read.limits.features.millisecond_time_wait, Some(false));
         fs::remove_dir_all(root).unwrap();
     }
@@ -170,7 +187,10 @@ mod tests {
     fn a_malformed_setting_is_an_error_that_names_its_file() {
         let root = tree("malformed", &[("net/ipv4/ip_local_port_range", "lots\n")]);
         let error = read_limits_from(&root, false).unwrap_err().to_string();
-        assert!(error.contains("ip_local_port_range") && error.contains("lots"), "{error}");
+        assert!(
+            error.contains("ip_local_port_range") && error.contains("lots"),
+            "{error}"
+        );
         fs::remove_dir_all(root).unwrap();
     }
 }

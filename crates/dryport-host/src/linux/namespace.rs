@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 
 /// Where `ip netns add` keeps its names.
 const NAMED: &str = "/run/netns";
+const CURRENT: &str = "/proc/thread-self/ns/net";
 /// The initial network namespace since Linux 6.18 (`PROC_NET_INIT_INO`); before, its number was
 /// not fixed.
 const INITIAL_NET_NAMESPACE: u64 = 0xEFFF_FFF9;
@@ -75,9 +76,11 @@ impl Namespace {
     /// # Errors
     /// `/proc` is not there.
     pub fn current() -> Result<NamespaceId> {
-        let path = "/proc/thread-self/ns/net";
-        let inode = inode(Path::new(path)).map_err(|error| Error::system(path, error))?;
-        Ok(NamespaceId { inode, name: name_of(inode) })
+        let inode = inode(Path::new(CURRENT)).map_err(|error| Error::system(CURRENT, error))?;
+        Ok(NamespaceId {
+            inode,
+            name: name_of(inode),
+        })
     }
 
     /// Moves the calling thread into a namespace. Threads started afterwards by it follow.
@@ -91,14 +94,23 @@ impl Namespace {
         let name = spec.to_string();
         let forbidden = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => missing(spec),
-            _ => Error::NamespaceForbidden { name: name.clone(), source },
+            _ => Error::NamespaceForbidden {
+                name: name.clone(),
+                source,
+            },
         };
         let path = match spec {
             NamespaceSpec::Name(name) => Path::new(NAMED).join(name),
             NamespaceSpec::Pid(pid) => of_process(*pid, "net"),
         };
-        let file = File::open(path).map_err(forbidden)?;
-        let Err(first) = enter(&file, LinkNameSpaceType::Network) else { return Ok(()) };
+        let file = File::open(&path).map_err(forbidden)?;
+        // Entering takes privilege, staying does not.
+        if inode(&path).ok() == inode(Path::new(CURRENT)).ok() {
+            return Ok(());
+        }
+        let Err(first) = enter(&file, LinkNameSpaceType::Network) else {
+            return Ok(());
+        };
         if let NamespaceSpec::Pid(pid) = spec
             && let Ok(user) = File::open(of_process(*pid, "user"))
             && enter(&user, LinkNameSpaceType::User).is_ok()
@@ -134,7 +146,8 @@ fn name_of(net: u64) -> Option<String> {
     if net == INITIAL_NET_NAMESPACE {
         return Some("host".into());
     }
-    let on_host = inode(Path::new("/proc/self/ns/pid")).is_ok_and(|pid| pid == INITIAL_PID_NAMESPACE);
+    let on_host =
+        inode(Path::new("/proc/self/ns/pid")).is_ok_and(|pid| pid == INITIAL_PID_NAMESPACE);
     if on_host && inode(Path::new("/proc/1/ns/net")).is_ok_and(|first| first == net) {
         return Some("host".into());
     }

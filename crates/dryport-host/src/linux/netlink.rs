@@ -47,7 +47,10 @@ impl Netlink {
             SocketFlags::CLOEXEC,
             protocol,
         )?;
-        Ok(Self { socket, buffer: vec![0; BUFFER_BYTES] })
+        Ok(Self {
+            socket,
+            buffer: vec![0; BUFFER_BYTES],
+        })
     }
 
     /// For `NETLINK_SOCK_DIAG`.
@@ -107,7 +110,9 @@ impl Netlink {
             match net::recv(&self.socket, self.buffer.as_mut_slice(), RecvFlags::TRUNC) {
                 Ok((_, length)) if length > self.buffer.len() => {
                     self.buffer.resize(length.next_power_of_two(), 0);
-                    return Err(Failure::Broken("a message was longer than the buffer".into()));
+                    return Err(Failure::Broken(
+                        "a message was longer than the buffer".into(),
+                    ));
                 }
                 Ok((_, 0)) => return Err(Failure::Broken("the answer ended early".into())),
                 Ok((_, length)) => return Ok(length),

@@ -44,21 +44,36 @@ pub fn read_owners() -> Result<OwnerWalk> {
 /// # Errors
 /// `/proc` cannot be listed.
 pub fn read_owners_here() -> Result<OwnerWalk> {
-    let here = fs::metadata("/proc/thread-self/ns/net").map(|metadata| metadata.ino()).ok();
-    let of = |pid: &u32| fs::metadata(format!("/proc/{pid}/ns/net")).map(|m| m.ino()).ok();
+    let here = fs::metadata("/proc/thread-self/ns/net")
+        .map(|metadata| metadata.ino())
+        .ok();
+    let of = |pid: &u32| {
+        fs::metadata(format!("/proc/{pid}/ns/net"))
+            .map(|m| m.ino())
+            .ok()
+    };
     // Where it cannot be told the process counts as one of here: its descriptors tell.
     let is_here = |pid: &u32| of(pid).is_none_or(|inode| Some(inode) == here);
     let (near, elsewhere) = process_ids()?.into_iter().partition::<Vec<u32>, _>(is_here);
-    Ok(OwnerWalk { elsewhere, ..OwnerWalk::of(&near) })
+    Ok(OwnerWalk {
+        elsewhere,
+        ..OwnerWalk::of(&near)
+    })
 }
 
 impl OwnerWalk {
     fn of(pids: &[u32]) -> Self {
         let next = AtomicUsize::new(0);
-        let cores = thread::available_parallelism().map_or(1, usize::from).clamp(1, 4);
-        let threads = cores.min(pids.len().div_ceil(PROCESSES_WORTH_A_THREAD)).max(1);
+        let cores = thread::available_parallelism()
+            .map_or(1, usize::from)
+            .clamp(1, 4);
+        let threads = cores
+            .min(pids.len().div_ceil(PROCESSES_WORTH_A_THREAD))
+            .max(1);
         let parts: Vec<Part> = thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| walk(pids, &next))).collect();
+            let others: Vec<_> = (1..threads)
+                .map(|_| scope.spawn(|| walk(pids, &next)))
+                .collect();
             let mut parts = vec![walk(pids, &next)];
             parts.extend(others.into_iter().filter_map(|other| other.join().ok()));
             parts
@@ -96,11 +111,15 @@ struct Part {
 }
 
 fn merge(parts: Vec<Part>) -> OwnerWalk {
-    parts.into_iter().fold(OwnerWalk::default(), |walk, part| OwnerWalk {
-        owners: walk.owners.merge(Owners::new(part.processes, part.by_inode)),
-        forbidden: walk.forbidden + part.forbidden,
-        elsewhere: Vec::new(),
-    })
+    parts
+        .into_iter()
+        .fold(OwnerWalk::default(), |walk, part| OwnerWalk {
+            owners: walk
+                .owners
+                .merge(Owners::new(part.processes, part.by_inode)),
+            forbidden: walk.forbidden + part.forbidden,
+            elsewhere: Vec::new(),
+        })
 }
 
 fn process_ids() -> Result<Vec<u32>> {
@@ -145,7 +164,11 @@ pub(crate) fn sockets_of(
     let directory = open(format!("/proc/{pid}/fd"), flags, Mode::empty())?;
     let open = u64::try_from(fstat(&directory)?.st_size).unwrap_or(0);
     // Before 6.2 the size is 0; a program that opens and closes a lot leaves gaps.
-    let numbers = if open == 0 { 0 } else { open.saturating_mul(2).saturating_add(16) };
+    let numbers = if open == 0 {
+        0
+    } else {
+        open.saturating_mul(2).saturating_add(16)
+    };
     let (mut found, mut next) = (0, 0_u64);
     while found < open && next < numbers {
         let mut name = [0; 24];
@@ -161,7 +184,9 @@ pub(crate) fn sockets_of(
     let mut entries = RawDir::new(&directory, buffer);
     while let Some(entry) = entries.next() {
         let entry = entry?;
-        let number = std::str::from_utf8(entry.file_name().to_bytes()).ok().and_then(|n| n.parse().ok());
+        let number = std::str::from_utf8(entry.file_name().to_bytes())
+            .ok()
+            .and_then(|n| n.parse().ok());
         if number.is_some_and(|number: u64| number >= next)
             && let Link::Target(Some(inode)) = read_link(&directory, entry.file_name())
         {
@@ -240,13 +265,20 @@ mod tests {
         // SAFETY: duplicates a descriptor that is open; the copy is closed below.
         let far = unsafe { libc::fcntl(socket.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 900) };
         assert!(far >= 900);
-        let near = fs::metadata(format!("/proc/self/fd/{}", socket.as_raw_fd())).unwrap().ino();
+        let near = fs::metadata(format!("/proc/self/fd/{}", socket.as_raw_fd()))
+            .unwrap()
+            .ino();
         drop(socket);
         let mut buffer = Vec::with_capacity(1024);
         let mut inodes = Vec::new();
-        sockets_of(std::process::id(), buffer.spare_capacity_mut(), |inode| inodes.push(inode))
-            .unwrap();
-        assert!(inodes.contains(&(near as u32)), "{near} is not in {inodes:?}");
+        sockets_of(std::process::id(), buffer.spare_capacity_mut(), |inode| {
+            inodes.push(inode)
+        })
+        .unwrap();
+        assert!(
+            inodes.contains(&(near as u32)),
+            "{near} is not in {inodes:?}"
+        );
         // SAFETY: the descriptor is ours and used no more.
         unsafe { libc::close(far) };
     }

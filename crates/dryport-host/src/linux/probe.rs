@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
+use crate::error::Error;
 use dryport_model::{Family, ProbeKind, Protocol};
 use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SocketFlags, SocketType, ipproto, sockopt};
@@ -52,7 +53,9 @@ impl Probe {
     #[must_use]
     pub fn new(kind: ProbeKind) -> Option<Self> {
         let device = match kind {
-            ProbeKind::Bind { device, .. } if device != 0 => Some(super::route::device_name(device)?),
+            ProbeKind::Bind { device, .. } if device != 0 => {
+                Some(super::route::device_name(device)?)
+            }
             _ => None,
         };
         let probe = Self { kind, device };
@@ -66,9 +69,14 @@ impl Probe {
     pub fn ask(&self, port: u16) -> ProbeAnswer {
         match self.kind {
             ProbeKind::Connect => self.ask_connect(port),
-            ProbeKind::Bind { local, v6only, family, .. } => {
-                self.ask_bind(port, local, v6only, family).unwrap_or(ProbeAnswer::Silent)
-            }
+            ProbeKind::Bind {
+                local,
+                v6only,
+                family,
+                ..
+            } => self
+                .ask_bind(port, local, v6only, family)
+                .unwrap_or(ProbeAnswer::Silent),
         }
     }
 
@@ -77,7 +85,9 @@ impl Probe {
     fn ask_connect(&self, port: u16) -> ProbeAnswer {
         let mut last = ProbeAnswer::Silent;
         for destination_port in [1, 2] {
-            last = self.connect_once(port, destination_port).unwrap_or(ProbeAnswer::Silent);
+            last = self
+                .connect_once(port, destination_port)
+                .unwrap_or(ProbeAnswer::Silent);
             if last != ProbeAnswer::Refused {
                 return last;
             }
@@ -113,17 +123,21 @@ impl Probe {
         if let Some(device) = &self.device {
             bind_to_device(&socket, device)?;
         }
-        Ok(match net::bind(&socket, &SocketAddr::new(in_family(local, family), 0)) {
-            Ok(()) => ProbeAnswer::Granted,
-            Err(Errno::ADDRINUSE) => ProbeAnswer::Refused,
-            Err(_) => ProbeAnswer::Silent,
-        })
+        Ok(
+            match net::bind(&socket, &SocketAddr::new(in_family(local, family), 0)) {
+                Ok(()) => ProbeAnswer::Granted,
+                Err(Errno::ADDRINUSE) => ProbeAnswer::Refused,
+                Err(_) => ProbeAnswer::Silent,
+            },
+        )
     }
 
     fn socket(&self) -> io::Result<OwnedFd> {
         let (protocol, family) = match self.kind {
             ProbeKind::Connect => (Protocol::Tcp, Family::V4),
-            ProbeKind::Bind { protocol, family, .. } => (protocol, family),
+            ProbeKind::Bind {
+                protocol, family, ..
+            } => (protocol, family),
         };
         let (kind, number) = match protocol {
             Protocol::Tcp => (SocketType::STREAM, ipproto::TCP),
@@ -135,6 +149,33 @@ impl Probe {
         };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         Ok(net::socket_with(family, kind, flags, Some(number))?)
+    }
+}
+
+/// Whether a program may bind this source address. `IP_BIND_ADDRESS_NO_PORT` takes no port.
+///
+/// # Errors
+/// [`Error::NotLocal`] where the address is nobody's here: `connect()` would fail with
+/// EADDRNOTAVAIL, though not for want of a port.
+pub fn must_be_local(address: IpAddr) -> Result<(), Error> {
+    const IP_BIND_ADDRESS_NO_PORT: libc::c_int = 24;
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let bound = || -> io::Result<()> {
+        let socket = net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        let on = 1_i32.to_ne_bytes();
+        set_option(&socket, libc::IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on)?;
+        Ok(net::bind(&socket, &SocketAddr::new(address, 0))?)
+    };
+    match bound() {
+        Err(error) if error.raw_os_error() == Some(libc::EADDRNOTAVAIL) => {
+            Err(Error::NotLocal { address })
+        }
+        // Any other failure says nothing about the address.
+        _ => Ok(()),
     }
 }
 
@@ -150,11 +191,21 @@ fn in_family(address: IpAddr, family: Family) -> IpAddr {
 fn confine(socket: &OwnedFd, port: u16) -> io::Result<()> {
     const IP_LOCAL_PORT_RANGE: libc::c_int = 51;
     let range = u32::from(port) << 16 | u32::from(port);
-    set_option(socket, libc::IPPROTO_IP, IP_LOCAL_PORT_RANGE, &range.to_ne_bytes())
+    set_option(
+        socket,
+        libc::IPPROTO_IP,
+        IP_LOCAL_PORT_RANGE,
+        &range.to_ne_bytes(),
+    )
 }
 
 fn bind_to_device(socket: &OwnedFd, device: &str) -> io::Result<()> {
-    set_option(socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device.as_bytes())
+    set_option(
+        socket,
+        libc::SOL_SOCKET,
+        libc::SO_BINDTODEVICE,
+        device.as_bytes(),
+    )
 }
 
 fn set_option(
@@ -174,5 +225,9 @@ fn set_option(
             value.len() as libc::socklen_t,
         )
     };
-    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if status == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }

@@ -61,7 +61,12 @@ impl Process {
         let sockets = socket_inodes(pid);
         let descriptors = descriptor_limit(&root);
         let connect_hooks = connect_hooks(owner.cgroup.as_deref());
-        Ok(Self { owner, sockets, descriptors, connect_hooks })
+        Ok(Self {
+            owner,
+            sockets,
+            descriptors,
+            connect_hooks,
+        })
     }
 }
 
@@ -82,7 +87,11 @@ fn descriptor_limit(root: &Path) -> Option<DescriptorLimit> {
         ResourceLimit::Count(count) => Some(count),
         ResourceLimit::Unlimited => None,
     };
-    Some(DescriptorLimit { open, soft: count(limit.soft), hard: count(limit.hard) })
+    Some(DescriptorLimit {
+        open,
+        soft: count(limit.soft),
+        hard: count(limit.hard),
+    })
 }
 
 /// `BPF_CGROUP_INET4_CONNECT` and `BPF_CGROUP_INET6_CONNECT`.
@@ -146,7 +155,12 @@ fn effective_programs(directory: &Path, attach_type: u32) -> io::Result<u32> {
     // SAFETY: `query` is laid out as the kernel expects for this command, its size is given, and
     // it outlives the call; without a `prog_ids` buffer the kernel writes the count alone.
     let status = unsafe {
-        libc::syscall(libc::SYS_bpf, BPF_PROG_QUERY, &raw mut query, size_of::<Query>())
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_PROG_QUERY,
+            &raw mut query,
+            size_of::<Query>(),
+        )
     };
     match status {
         0 => Ok(query.prog_cnt),

@@ -5,21 +5,30 @@ use std::process::Command;
 
 use crate::error::{Error, Result};
 
-/// The addresses of a name, as the system's resolver orders them.
+/// The first address of a name, as the system's resolver orders them.
 ///
 /// # Errors
 /// [`Error::NoSuchHost`].
-pub fn resolve(name: &str) -> Result<Vec<IpAddr>> {
-    let failed = |reason: String| Error::NoSuchHost { name: name.into(), reason };
+pub fn resolve(name: &str) -> Result<IpAddr> {
+    let failed = |reason: String| Error::NoSuchHost {
+        name: name.into(),
+        reason,
+    };
     let addresses = lookup(name).map_err(failed)?;
-    if addresses.is_empty() { Err(failed("it has no address".into())) } else { Ok(addresses) }
+    addresses
+        .into_iter()
+        .next()
+        .ok_or_else(|| failed("it has no address".into()))
 }
 
 #[cfg(not(target_feature = "crt-static"))]
 fn lookup(name: &str) -> std::result::Result<Vec<IpAddr>, String> {
     use std::net::ToSocketAddrs;
-    let mut found: Vec<IpAddr> =
-        (name, 0).to_socket_addrs().map_err(|e| e.to_string())?.map(|a| a.ip()).collect();
+    let mut found: Vec<IpAddr> = (name, 0)
+        .to_socket_addrs()
+        .map_err(|e| e.to_string())?
+        .map(|a| a.ip())
+        .collect();
     found.dedup();
     Ok(found)
 }
@@ -28,9 +37,14 @@ fn lookup(name: &str) -> std::result::Result<Vec<IpAddr>, String> {
 /// is asked, one process for each address.
 #[must_use]
 pub fn name_of_address(address: IpAddr) -> Option<String> {
-    let output = Command::new("getent").args(["hosts", &address.to_string()]).output().ok()?;
+    let output = Command::new("getent")
+        .args(["hosts", &address.to_string()])
+        .output()
+        .ok()?;
     let line = output.stdout.split(|byte| *byte == b'\n').next()?;
-    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let mut words = line
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty());
     words.nth(1).map(dryport_wire::procfs::printable)
 }
 
@@ -48,5 +62,9 @@ fn lookup(name: &str) -> std::result::Result<Vec<IpAddr>, String> {
         .filter_map(|line| line.split_whitespace().next()?.parse().ok())
         .collect();
     found.dedup();
-    if found.is_empty() { Err("getent does not know it".into()) } else { Ok(found) }
+    if found.is_empty() {
+        Err("getent does not know it".into())
+    } else {
+        Ok(found)
+    }
 }

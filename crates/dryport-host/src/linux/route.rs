@@ -15,12 +15,17 @@ use crate::error::{Error, Result};
 /// # Errors
 /// [`Error::NoRoute`] with the kernel's reason.
 pub fn route_to(destination: IpAddr, source: Option<IpAddr>, device: u32) -> Result<Route> {
-    let no_route = |source: io::Error| Error::NoRoute { destination, source };
+    let no_route = |source: io::Error| Error::NoRoute {
+        destination,
+        source,
+    };
     let mut netlink = Netlink::route().map_err(no_route)?;
     let request = route_request(1, destination, source, (device != 0).then_some(device));
     let mut route = None;
     netlink
-        .exchange(&request, false, |frame| route = decode_route(frame.payload).ok())
+        .exchange(&request, false, |frame| {
+            route = decode_route(frame.payload).ok()
+        })
         .map_err(|failure| no_route(failure.into_io()))?;
     route.ok_or_else(|| no_route(io::Error::other("the kernel's answer was not understood")))
 }
@@ -35,7 +40,10 @@ pub fn with_route_source(request: Request) -> Result<Request> {
     match (request.protocol, request.method, request.destination) {
         (Protocol::Tcp, Method::Connect, Some(destination)) if is_open => {
             let route = route_to(destination.ip().to_canonical(), None, request.device)?;
-            Ok(Request { source: route.source.map(|source| source.to_canonical()), ..request })
+            Ok(Request {
+                source: route.source.map(|source| source.to_canonical()),
+                ..request
+            })
         }
         _ => Ok(request),
     }
@@ -46,7 +54,10 @@ pub fn with_route_source(request: Request) -> Result<Request> {
 /// # Errors
 /// The kernel refuses to list them.
 pub fn device_names() -> Result<Vec<(u32, String)>> {
-    Ok(links()?.into_iter().map(|link| (link.index, printable(&link.name))).collect())
+    Ok(links()?
+        .into_iter()
+        .map(|link| (link.index, printable(&link.name)))
+        .collect())
 }
 
 /// The index of the interface with this name.
@@ -58,14 +69,19 @@ pub fn device_index(name: &str) -> Result<u32> {
         .into_iter()
         .find(|link| link.name == name)
         .map(|link| link.index)
-        .ok_or_else(|| Error::NoDevice { name: printable(name) })
+        .ok_or_else(|| Error::NoDevice {
+            name: printable(name),
+        })
 }
 
 /// The printable name of an interface, where it still exists.
 #[must_use]
 pub fn device_name(index: u32) -> Option<String> {
     let links = links().ok()?;
-    links.into_iter().find(|link| link.index == index).map(|link| printable(&link.name))
+    links
+        .into_iter()
+        .find(|link| link.index == index)
+        .map(|link| printable(&link.name))
 }
 
 fn printable(name: &str) -> String {
@@ -77,7 +93,9 @@ fn links() -> Result<Vec<Link>> {
     let mut netlink = Netlink::route().map_err(|error| Error::system("netlink route", error))?;
     let mut links = Vec::new();
     netlink
-        .exchange(&links_request(1), true, |frame| links.extend(decode_link(frame.payload).ok()))
+        .exchange(&links_request(1), true, |frame| {
+            links.extend(decode_link(frame.payload).ok())
+        })
         .map_err(failed)?;
     Ok(links)
 }

@@ -33,8 +33,10 @@ impl SocketReader {
     /// # Errors
     /// The kernel has no sock_diag, or forbids netlink sockets.
     pub fn open() -> Result<Self> {
-        let netlink = Netlink::sock_diag()
-            .map_err(|source| Error::SockDiag { what: "open", source })?;
+        let netlink = Netlink::sock_diag().map_err(|source| Error::SockDiag {
+            what: "open",
+            source,
+        })?;
         Ok(Self { netlink })
     }
 
@@ -60,13 +62,12 @@ impl SocketReader {
     ///
     /// # Errors
     /// The kernel refuses, or the dump breaks off.
-    pub fn tcp(
-        &mut self,
-        ports: Option<PortRange>,
-        observe: impl FnMut(&Socket),
-    ) -> Result<Tally> {
+    pub fn tcp(&mut self, ports: Option<PortRange>, observe: impl FnMut(&Socket)) -> Result<Tally> {
         let filter = ports.map(Bytecode::local_port);
-        let query = Query { filter, ..Query::all(Families::Both, Protocol::Tcp) };
+        let query = Query {
+            filter,
+            ..Query::all(Families::Both, Protocol::Tcp)
+        };
         self.dump("tcp", &query, observe)
     }
 
@@ -85,7 +86,14 @@ impl SocketReader {
             Family::V6 => ("udp6", Families::V6),
         };
         let filter = ports.map(Bytecode::local_port);
-        self.dump(what, &Query { filter, ..Query::all(families, Protocol::Udp) }, observe)
+        self.dump(
+            what,
+            &Query {
+                filter,
+                ..Query::all(families, Protocol::Udp)
+            },
+            observe,
+        )
     }
 
     /// The TCP sockets whose program chose their port itself (`SOCK_BINDPORT_LOCK`). With
@@ -120,7 +128,10 @@ impl SocketReader {
     /// As [`SocketReader::tcp`].
     pub fn peer_timestamps(&mut self, peer: IpAddr) -> Result<Option<bool>> {
         // Established or later: the handshake has settled the options.
-        let states = [1, 4, 5, 8, 9, 11].into_iter().map(state_bit).fold(0, |all, bit| all | bit);
+        let states = [1, 4, 5, 8, 9, 11]
+            .into_iter()
+            .map(state_bit)
+            .fold(0, |all, bit| all | bit);
         let bits = if peer.is_ipv4() { 32 } else { 128 };
         let query = Query {
             states,
@@ -186,12 +197,14 @@ impl SocketReader {
         mut observe: impl FnMut(&Socket),
     ) -> Result<Tally> {
         let mut tally = Tally::default();
-        self.exchange(what, query, |payload| match decode_socket(payload, query.protocol) {
-            Ok(socket) => {
-                tally.rows += 1;
-                observe(&socket);
+        self.exchange(what, query, |payload| {
+            match decode_socket(payload, query.protocol) {
+                Ok(socket) => {
+                    tally.rows += 1;
+                    observe(&socket);
+                }
+                Err(_) => tally.unreadable += 1,
             }
-            Err(_) => tally.unreadable += 1,
         })?;
         Ok(tally)
     }
@@ -203,13 +216,19 @@ impl SocketReader {
         mut on_payload: impl FnMut(&[u8]),
     ) -> Result<()> {
         let request = query.encode(1);
-        let done = self.netlink.exchange(&request, true, |frame| on_payload(frame.payload));
+        let done = self
+            .netlink
+            .exchange(&request, true, |frame| on_payload(frame.payload));
         done.map_err(|failure| match failure {
             Failure::Broken(reason) => Error::BrokenDump { what, reason },
-            Failure::Refused(Errno::BUSY) => {
-                Error::BrokenDump { what, reason: "the kernel is busy".into() }
-            }
-            other => Error::SockDiag { what, source: other.into_io() },
+            Failure::Refused(Errno::BUSY) => Error::BrokenDump {
+                what,
+                reason: "the kernel is busy".into(),
+            },
+            other => Error::SockDiag {
+                what,
+                source: other.into_io(),
+            },
         })
     }
 }

@@ -3,8 +3,8 @@
 //! Everything here is about the network namespace of the calling thread.
 
 use dryport_model::{
-    Census, Claim, Coverage, Fact, Family, HeadroomCount, Limits, PortClasses, PortRange, ProbeKind, Protocol,
-    Request, State, Thresholds,
+    Census, Claim, Coverage, Fact, Family, HeadroomCount, Limits, MOST_REQUESTS, PortClasses,
+    PortRange, ProbeKind, Protocol, Request, Seen, State, Thresholds,
 };
 
 use super::limits::LimitsRead;
@@ -45,7 +45,9 @@ pub fn headroom(request: &Request, read: &LimitsRead, means: Means) -> Result<He
     let limits = &read.limits;
     let (mut count, tally) = SocketReader::retrying(|reader| {
         let mut count = HeadroomCount::new(*request, limits);
-        let tally = read_protocol(reader, request.protocol, limits.range, |socket| count.observe(socket))?;
+        let tally = read_protocol(reader, request.protocol, limits.range, |socket| {
+            count.observe(socket)
+        })?;
         Ok((count, tally))
     })?;
     let asked = settle(&mut count, means, limits.range);
@@ -53,7 +55,8 @@ pub fn headroom(request: &Request, read: &LimitsRead, means: Means) -> Result<He
     if untold_timestamps && let Some(destination) = request.destination {
         let peer = destination.ip();
         let told = SocketReader::retrying(|reader| reader.peer_timestamps(peer))?;
-        told.into_iter().for_each(|timestamps| count.set_timestamps(timestamps));
+        told.into_iter()
+            .for_each(|timestamps| count.set_timestamps(timestamps));
     }
     let mut coverage = vec![tally.coverage(), read.coverage()];
     coverage.extend(asked.coverage(&count, limits));
@@ -62,7 +65,11 @@ pub fn headroom(request: &Request, read: &LimitsRead, means: Means) -> Result<He
     }
     let classes = count.classes();
     let time_wait_left_ms = count.time_wait_left_ms(&classes);
-    Ok(HeadroomSurvey { classes, time_wait_left_ms, coverage })
+    Ok(HeadroomSurvey {
+        classes,
+        time_wait_left_ms,
+        coverage,
+    })
 }
 
 fn read_protocol(
@@ -85,7 +92,10 @@ impl std::ops::Add for Tally {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { rows: self.rows + other.rows, unreadable: self.unreadable + other.unreadable }
+        Self {
+            rows: self.rows + other.rows,
+            unreadable: self.unreadable + other.unreadable,
+        }
     }
 }
 
@@ -113,9 +123,17 @@ struct Asked {
 fn settle(count: &mut HeadroomCount<'_>, means: Means, range: PortRange) -> Asked {
     let ports = count.ports_to_probe();
     if ports.is_empty() {
-        return Asked { by_probe: false, why_not: None, left: 0 };
+        return Asked {
+            by_probe: false,
+            why_not: None,
+            left: 0,
+        };
     }
-    let why_not = match (means.probes, count.may_probe(), Probe::new(count.probe_kind())) {
+    let why_not = match (
+        means.probes,
+        count.may_probe(),
+        Probe::new(count.probe_kind()),
+    ) {
         (true, true, Some(probe)) => {
             for port in &ports {
                 count.prove(*port, probe.ask(*port).granted());
@@ -131,7 +149,11 @@ fn settle(count: &mut HeadroomCount<'_>, means: Means, range: PortRange) -> Aske
     if why_not.is_some() && count.probe_kind() == ProbeKind::Connect {
         prove_fixed_ports(count, range);
     }
-    Asked { by_probe: why_not.is_none(), why_not, left: count.ports_to_probe().len() }
+    Asked {
+        by_probe: why_not.is_none(),
+        why_not,
+        left: count.ports_to_probe().len(),
+    }
 }
 
 /// Without probes, at least the ports that programs chose themselves are known to be locked.
@@ -148,7 +170,11 @@ fn prove_fixed_ports(count: &mut HeadroomCount<'_>, ports: PortRange) {
 
 impl Asked {
     fn coverage(&self, count: &HeadroomCount<'_>, limits: &Limits) -> Vec<Coverage> {
-        let how = if self.by_probe { "sock_diag+probe" } else { "sock_diag" };
+        let how = if self.by_probe {
+            "sock_diag+probe"
+        } else {
+            "sock_diag"
+        };
         let fact = match count.request().claim() {
             Claim::Address { .. } => Fact::V6Only,
             Claim::Tuple { .. } | Claim::Bucket => Fact::BindBuckets,
@@ -162,11 +188,7 @@ impl Asked {
             coverage.push(match limits.features.shows_bound_idle {
                 Some(true) => Coverage::full(Fact::BoundIdle, "sock_diag"),
                 _ if self.by_probe && self.left == 0 => Coverage::full(Fact::BoundIdle, how),
-                _ => Coverage::none(
-                    Fact::BoundIdle,
-                    how,
-                    "this kernel does not show bound sockets that are idle (needs Linux 6.8)".into(),
-                ),
+                _ => bound_idle_unseen(how),
             });
         }
         coverage
@@ -175,16 +197,27 @@ impl Asked {
     fn reason(&self, left: usize) -> String {
         match self.why_not {
             Some(reason) => format!("{left} ports could not be told apart: {reason}"),
-            None => format!(
-                "{left} ports could not be told apart: the kernel's answer told nothing (is lo up?)"
-            ),
+            None => silent(left),
         }
     }
 }
 
+/// Why ports are left that the kernel was asked about.
+fn silent(left: usize) -> String {
+    format!("{left} ports could not be told apart: the kernel's answer told nothing (is lo up?)")
+}
+
+fn bound_idle_unseen(how: &'static str) -> Coverage {
+    let why = "this kernel does not show bound sockets that are idle (needs Linux 6.8)";
+    Coverage::none(Fact::BoundIdle, how, why.into())
+}
+
 fn timestamps_coverage(told: bool) -> Coverage {
     if told {
-        Coverage::full(Fact::TimeWaitTimestamps, "live connections to the same peer")
+        Coverage::full(
+            Fact::TimeWaitTimestamps,
+            "live connections to the same peer",
+        )
     } else {
         Coverage::partial(
             Fact::TimeWaitTimestamps,
@@ -211,7 +244,7 @@ pub struct CensusSurvey<'a> {
 const ASKED_ANYWAY: usize = 2048;
 
 /// Ports asked about between two looks at whether the verdict still depends on the rest.
-const BATCH: usize = 256;
+const BATCH: usize = 1024;
 
 /// Counts every request of the namespace.
 ///
@@ -225,8 +258,12 @@ pub fn census<'a>(
     let limits = &read.limits;
     let (mut census, sockets) = SocketReader::retrying(|reader| {
         let mut census = Census::new(limits);
-        let tcp = read_protocol(reader, Protocol::Tcp, limits.range, |socket| census.observe(socket))?;
-        let udp = read_protocol(reader, Protocol::Udp, limits.range, |socket| census.observe(socket));
+        let tcp = read_protocol(reader, Protocol::Tcp, limits.range, |socket| {
+            census.observe(socket)
+        })?;
+        let udp = read_protocol(reader, Protocol::Udp, limits.range, |socket| {
+            census.observe(socket)
+        });
         let sockets = match udp {
             Ok(udp) => (tcp + udp).coverage(),
             Err(broken @ Error::BrokenDump { .. }) => return Err(broken),
@@ -237,12 +274,17 @@ pub fn census<'a>(
     })?;
     census.forget_accepted();
     tell_fixed_ports(&mut census)?;
-    tell_timestamps(&mut census)?;
+    let timestamps = tell_timestamps(&mut census)?;
     let asked = settle_census(&mut census, thresholds, means);
     forget_orphaned_children(&mut census)?;
     let mut coverage = vec![sockets, read.coverage()];
     coverage.extend(asked.coverage);
-    Ok(CensusSurvey { census, coverage, asked: asked.ports })
+    coverage.extend(timestamps);
+    Ok(CensusSurvey {
+        census,
+        coverage,
+        asked: asked.ports,
+    })
 }
 
 /// Connections whose listener has closed are no client's: tcp_info tells them apart. Each port is
@@ -273,17 +315,25 @@ fn tell_fixed_ports(census: &mut Census<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Peers are asked about one by one, each a walk over the table: only the first few.
-fn tell_timestamps(census: &mut Census<'_>) -> Result<()> {
+/// Peers are asked about one by one, each a walk over the table: only the first few. Nothing is
+/// told where no answer was needed.
+fn tell_timestamps(census: &mut Census<'_>) -> Result<Option<Coverage>> {
     const MOST_PEERS: usize = 8;
+    let peers = census.peers_without_timestamps();
+    if peers.is_empty() {
+        return Ok(None);
+    }
     let mut told = Vec::new();
-    for peer in census.peers_without_timestamps().into_iter().take(MOST_PEERS) {
-        told.push((peer, SocketReader::retrying(|reader| reader.peer_timestamps(peer))?));
+    for peer in peers.into_iter().take(MOST_PEERS) {
+        told.push((
+            peer,
+            SocketReader::retrying(|reader| reader.peer_timestamps(peer))?,
+        ));
     }
-    if !told.is_empty() {
-        census.set_timestamps(|peer| told.iter().find(|(of, _)| *of == peer)?.1);
-    }
-    Ok(())
+    census.set_timestamps(|peer| told.iter().find(|(of, _)| *of == peer)?.1);
+    Ok(Some(timestamps_coverage(
+        census.peers_without_timestamps().is_empty(),
+    )))
 }
 
 struct AskedCensus {
@@ -295,7 +345,11 @@ struct AskedCensus {
 fn settle_census(census: &mut Census<'_>, thresholds: &Thresholds, means: Means) -> AskedCensus {
     let range = census.limits().range;
     let doubtful = census.ports_to_probe();
-    let probe = if means.probes { Probe::new(ProbeKind::Connect) } else { None };
+    let probe = if means.probes {
+        Probe::new(ProbeKind::Connect)
+    } else {
+        None
+    };
     let mut asked = 0;
     match &probe {
         Some(probe) => {
@@ -322,11 +376,19 @@ fn settle_census(census: &mut Census<'_>, thresholds: &Thresholds, means: Means)
         }
         None => {}
     }
+    let mut coverage = census_coverage(census, probe.is_some(), means, asked, doubtful.len());
     for count in census.udp_counts() {
-        settle(count, means, range);
+        let limits = count.limits();
+        let udp = settle(count, means, range).coverage(count, limits);
+        coverage.extend(
+            udp.into_iter()
+                .filter(|coverage| coverage.seen != Seen::Full),
+        );
     }
-    let coverage = census_coverage(census, probe.is_some(), means, asked);
-    AskedCensus { ports: asked, coverage }
+    AskedCensus {
+        ports: asked,
+        coverage,
+    }
 }
 
 /// Whether no level depends on what is untold of bind buckets.
@@ -335,7 +397,9 @@ fn levels_are_settled(census: &Census<'_>, thresholds: &Thresholds) -> bool {
         thresholds.at_best(&used.ledger, used.headroom)
             == thresholds.at_worst(&used.ledger, used.headroom)
     };
-    settled(&census.any_new_destination()) && census.tcp_requests(10).iter().all(settled)
+    settled(&census.any_new_destination())
+        && census.tcp_requests(MOST_REQUESTS).iter().all(settled)
+        && !census.may_hide_bind_requests(thresholds)
 }
 
 fn census_coverage(
@@ -343,16 +407,22 @@ fn census_coverage(
     has_probe: bool,
     means: Means,
     asked: usize,
+    doubtful: usize,
 ) -> Vec<Coverage> {
-    let how = if asked > 0 { "sock_diag+probe" } else { "sock_diag" };
+    let how = if asked > 0 {
+        "sock_diag+probe"
+    } else {
+        "sock_diag"
+    };
     let left = census.ports_to_probe().len();
     let buckets = match (left, has_probe) {
         (0, _) => Coverage::full(Fact::BindBuckets, how),
-        (left, true) => Coverage::partial(
+        (left, true) if asked < doubtful => Coverage::partial(
             Fact::BindBuckets,
             how,
             format!("{left} ports were not asked about: the verdict does not depend on them"),
         ),
+        (left, true) => Coverage::partial(Fact::BindBuckets, how, silent(left)),
         (left, false) => {
             let reason = if means.probes {
                 "the kernel has no IP_LOCAL_PORT_RANGE to ask with (needs Linux 6.3)"
@@ -368,11 +438,8 @@ fn census_coverage(
     };
     let bound_idle = match census.limits().features.shows_bound_idle {
         Some(true) => Coverage::full(Fact::BoundIdle, "sock_diag"),
-        _ => Coverage::none(
-            Fact::BoundIdle,
-            how,
-            "this kernel does not show bound sockets that are idle (needs Linux 6.8)".into(),
-        ),
+        _ if left == 0 => Coverage::full(Fact::BoundIdle, how),
+        _ => bound_idle_unseen(how),
     };
     vec![buckets, bound_idle]
 }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::{NamespaceFacts, RequestVerdict};
 use crate::{
     Cause, CauseId, Claim, Evidence, Level, Method, OwnerShare, PortRange, Protocol, Remedy, State,
+    TimeWaitReuse,
 };
 
 /// A share of the range from which on a leak or a lock is worth a note, in percent.
@@ -19,7 +20,7 @@ pub(super) fn find(facts: &NamespaceFacts<'_>, requests: &[RequestVerdict]) -> V
     let mut causes = Vec::new();
     causes.extend(range_locked(requests));
     causes.extend(tuple_dry(requests));
-    causes.extend(time_wait(requests));
+    causes.extend(time_wait(facts, requests));
     causes.extend(bind_dry(requests));
     causes.extend(udp_dry(requests));
     causes.extend(slow(requests));
@@ -51,6 +52,30 @@ fn nearly(level: Level) -> &'static str {
         ""
     } else {
         "nearly "
+    }
+}
+
+/// How many ports are taken, in words: the certain ones, and those that may be.
+fn taken(request: &RequestVerdict) -> String {
+    let (least, most) = (request.ledger.taken(), request.ledger.taken_at_most());
+    let capacity = grouped(request.ledger.capacity());
+    if least == most {
+        format!("{} of {capacity}", grouped(least))
+    } else {
+        format!("{} to {} of {capacity}", grouped(least), grouped(most))
+    }
+}
+
+fn left(request: &RequestVerdict) -> String {
+    let headroom = request.headroom;
+    if headroom.is_exact() {
+        grouped(headroom.at_least)
+    } else {
+        format!(
+            "{} to {}",
+            grouped(headroom.at_least),
+            grouped(headroom.at_most)
+        )
     }
 }
 
@@ -146,7 +171,7 @@ fn range_locked(requests: &[RequestVerdict]) -> Option<Cause> {
         return None;
     }
     let certain = if any.level_is_uncertain && any.ledger.locked == 0 {
-        format!("up to {} of", grouped(any.ledger.uncertain))
+        format!("Up to {} of", grouped(any.ledger.uncertain))
     } else {
         format!("{} of", grouped(any.ledger.locked))
     };
@@ -183,12 +208,11 @@ fn tuple_dry(requests: &[RequestVerdict]) -> Vec<Cause> {
             id: CauseId::ConnectTupleDry,
             level: request.level,
             summary: format!(
-                "{} has {}used up its range: {} of {} ports taken, {} left.",
+                "{} has {}used up its range: {} ports taken, {} left.",
                 name(&request.request),
                 nearly(request.level),
-                grouped(request.ledger.taken()),
-                grouped(request.ledger.capacity()),
-                grouped(request.headroom.at_least),
+                taken(request),
+                left(request),
             ),
             evidence: ledger_evidence(request),
             owners: request.owners.clone(),
@@ -211,18 +235,20 @@ fn tuple_dry(requests: &[RequestVerdict]) -> Vec<Cause> {
 }
 
 /// Connections are opened and closed faster than TIME_WAIT lets go.
-fn time_wait(requests: &[RequestVerdict]) -> Option<Cause> {
+fn time_wait(facts: &NamespaceFacts<'_>, requests: &[RequestVerdict]) -> Option<Cause> {
     let request = requests.iter().find(|r| {
-        is_tuple(r) && r.level >= Level::Warning && r.ledger.time_wait * 2 >= r.ledger.taken()
+        is_tuple(r)
+            && r.level >= Level::Warning
+            && r.ledger.time_wait > 0
+            && r.ledger.time_wait * 2 >= r.ledger.taken()
     })?;
     let back = request
         .time_wait_left_ms
         .map_or_else(String::new, |(first, last)| {
-            format!(
-                " They come back in {} to {} s.",
-                first.div_ceil(1000),
-                last.div_ceil(1000)
-            )
+            match (first.div_ceil(1000), last.div_ceil(1000)) {
+                (first, last) if first == last => format!(" They come back in {last} s."),
+                (first, last) => format!(" They come back in {first} to {last} s."),
+            }
         });
     Some(Cause {
         id: CauseId::ConnectTimeWait,
@@ -235,31 +261,36 @@ fn time_wait(requests: &[RequestVerdict]) -> Option<Cause> {
         ),
         evidence: ledger_evidence(request),
         owners: request.owners.clone(),
-        remedies: [
-            reuse_connections(),
-            remedy(
-                "close-on-the-other-side",
-                "Let the server close first: TIME_WAIT then stands on its side, where it holds no \
-                 port of ours.",
-                None,
-                true,
-            ),
-            remedy(
-                "tw-reuse",
-                "Set net.ipv4.tcp_tw_reuse=1 (needs TCP timestamps on both sides; not behind a NAT \
-                 that mixes hosts): a TIME_WAIT is then taken over after 1 s.",
-                Some("sysctl net.ipv4.tcp_tw_reuse net.ipv4.tcp_timestamps"),
-                false,
-            ),
-            widen_range(),
-        ]
-        .into(),
+        remedies: time_wait_remedies(facts),
         avoid: [
             "tcp_fin_timeout does not shorten TIME_WAIT; tcp_tw_recycle is gone since Linux 4.12."
                 .into(),
         ]
         .into(),
     })
+}
+
+fn time_wait_remedies(facts: &NamespaceFacts<'_>) -> Vec<Remedy> {
+    let close_there = remedy(
+        "close-on-the-other-side",
+        "Let the server close first: TIME_WAIT then stands on its side, where it holds no port of \
+         ours.",
+        None,
+        true,
+    );
+    let reuse = remedy(
+        "tw-reuse",
+        "Set net.ipv4.tcp_tw_reuse=1 (needs TCP timestamps on both sides; not behind a NAT that \
+         mixes hosts): a TIME_WAIT is then taken over after 1 s.",
+        Some("sysctl net.ipv4.tcp_tw_reuse net.ipv4.tcp_timestamps"),
+        false,
+    );
+    let mut remedies = Vec::from([reuse_connections(), close_there]);
+    if facts.census.limits().tw_reuse != TimeWaitReuse::On {
+        remedies.push(reuse);
+    }
+    remedies.push(widen_range());
+    remedies
 }
 
 /// `bind(addr, 0)` finds no port.

@@ -227,7 +227,7 @@ fn next_command(check: &Check<'_>) -> String {
         .find(|checked| checked.verdict.level == check.level);
     let Some(checked) = worst.filter(|_| check.level > Level::Unknown) else {
         return match check.level {
-            Level::Unknown => "dryport doctor".to_string(),
+            Level::Unknown => "dryport check --json".to_string(),
             _ => "dryport see --by destination".to_string(),
         };
     };

@@ -21,16 +21,29 @@ const CLIENTS: u16 = 90;
 /// The clients' ports lie outside the range, so that only the accepted ends are inside.
 fn accepted_connections_are_no_requests(_: Privilege) -> Result<(), Skipped> {
     let place = Namespace::new().unwrap();
-    place.set("net.ipv4.ip_local_port_range", "20000 20099").unwrap();
+    place
+        .set("net.ipv4.ip_local_port_range", "20000 20099")
+        .unwrap();
     let (listener, ends) = place.run(serve).unwrap();
 
     let with_listener = check(&place);
-    assert_eq!(causes(&with_listener), ["range.narrow", "range.overlaps-listener"]);
-    assert_eq!(destinations(&with_listener), [Value::Null], "with its listener");
+    assert_eq!(
+        causes(&with_listener),
+        ["range.narrow", "range.overlaps-listener"]
+    );
+    assert_eq!(
+        destinations(&with_listener),
+        [Value::Null],
+        "with its listener"
+    );
 
     drop(listener);
     let without = check(&place);
-    assert_eq!(destinations(&without), [Value::Null], "after the listener closed");
+    assert_eq!(
+        destinations(&without),
+        [Value::Null],
+        "after the listener closed"
+    );
     assert_eq!(without["level"], "ok");
     // Its port is lost to clients as long as they live.
     assert_eq!(headroom(&without["namespaces"][0]["requests"][0]), (99, 99));
@@ -42,13 +55,21 @@ fn check(place: &Namespace) -> Value {
     let answer = dryport(place, &["check", "--json"]);
     assert_eq!(answer.exit, 0, "{answer:?}");
     let document = answer.document();
-    document["namespaces"][0]["requests"].as_array().unwrap().iter().for_each(adds_up);
+    document["namespaces"][0]["requests"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .for_each(adds_up);
     document
 }
 
 fn causes(document: &Value) -> Vec<&str> {
-    let mut causes: Vec<&str> =
-        document["causes"].as_array().unwrap().iter().map(|c| c["id"].as_str().unwrap()).collect();
+    let mut causes: Vec<&str> = document["causes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["id"].as_str().unwrap())
+        .collect();
     causes.sort_unstable();
     causes
 }
@@ -56,7 +77,10 @@ fn causes(document: &Value) -> Vec<&str> {
 /// Of every request judged; null is "any new destination".
 fn destinations(document: &Value) -> Vec<Value> {
     let requests = document["namespaces"][0]["requests"].as_array().unwrap();
-    requests.iter().map(|request| request["request"]["destination"].clone()).collect()
+    requests
+        .iter()
+        .map(|request| request["request"]["destination"].clone())
+        .collect()
 }
 
 type Ends = (Vec<OwnedFd>, Vec<TcpStream>);

@@ -6,11 +6,11 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::io::Errno;
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, mount, mount_bind, mount_change, unmount, UnmountFlags,
+    MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount,
 };
 use rustix::process::{Gid, Resource, Rlimit, Uid, getrlimit, setrlimit};
 use rustix::thread::{
@@ -33,12 +33,21 @@ impl Helper {
     /// Starts `program` (this one, from a place of the test's choice) as a helper and waits until
     /// it is ready.
     pub fn start(mut program: Command, words: &[&str]) -> Self {
-        program.arg("--helper").args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
+        program
+            .arg("--helper")
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = program.spawn().unwrap();
         let mut said = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+        BufReader::new(child.stdout.as_mut().unwrap())
+            .read_line(&mut said)
+            .unwrap();
         assert!(!said.is_empty(), "the helper {words:?} said nothing");
-        Self { child, said: said.trim_end().into() }
+        Self {
+            child,
+            said: said.trim_end().into(),
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -60,7 +69,7 @@ impl Drop for Helper {
 }
 
 /// Does what the words say.
-pub fn run(words: &[String]) -> ExitCode {
+pub fn run(words: &[String]) -> ! {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
         ["hold", destination, most] => hold(destination, most.parse().unwrap()),
@@ -68,6 +77,7 @@ pub fn run(words: &[String]) -> ExitCode {
             set_name(&CString::new(name).unwrap()).unwrap();
             hold(destination, most.parse().unwrap())
         }
+        ["churn", destination] => churn(destination),
         ["hoard", most] => hoard(most.parse().unwrap()),
         ["launch", ref words @ ..] => launch(words),
         _ => panic!("no such helper: {words:?}"),
@@ -76,7 +86,7 @@ pub fn run(words: &[String]) -> ExitCode {
 
 /// Connects until the kernel refuses or `most` is reached, tells how many and why it ended, and
 /// keeps them until standard input ends.
-fn hold(destination: &str, most: usize) -> ExitCode {
+fn hold(destination: &str, most: usize) -> ! {
     let destination: SocketAddr = destination.parse().unwrap();
     limit_descriptors(None);
     let mut held = Vec::new();
@@ -95,8 +105,27 @@ fn hold(destination: &str, most: usize) -> ExitCode {
     wait_for_the_end()
 }
 
+/// Files that a busy process opens and closes all the time, and the connections that it keeps.
+pub const CHURNED: usize = 300;
+pub const KEPT: usize = 200;
+
+/// Keeps connections on high descriptors, and opens and closes those below all the time.
+fn churn(destination: &str) -> ! {
+    let file = || File::open("/dev/null").unwrap();
+    let mut low: Vec<File> = std::iter::repeat_with(file).take(CHURNED).collect();
+    let kept: Vec<TcpStream> = (0..KEPT)
+        .map(|_| TcpStream::connect(destination).unwrap())
+        .collect();
+    println!("{} kept", kept.len());
+    std::thread::spawn(wait_for_the_end);
+    loop {
+        low.clear();
+        low.extend(std::iter::repeat_with(file).take(CHURNED));
+    }
+}
+
 /// Opens files until its own limit is reached.
-fn hoard(most: u64) -> ExitCode {
+fn hoard(most: u64) -> ! {
     limit_descriptors(Some(most));
     let files: Vec<File> = std::iter::repeat_with(|| File::open("/dev/null"))
         .map_while(Result::ok)
@@ -105,9 +134,9 @@ fn hoard(most: u64) -> ExitCode {
     wait_for_the_end()
 }
 
-fn wait_for_the_end() -> ExitCode {
+fn wait_for_the_end() -> ! {
     let _ = stdin().read_to_end(&mut Vec::new());
-    ExitCode::SUCCESS
+    std::process::exit(0)
 }
 
 /// `None`: as many as this process may have.
@@ -119,7 +148,7 @@ fn limit_descriptors(most: Option<u64>) {
 
 /// Takes away what the words say, then becomes the program after `--`:
 /// `ordinary`, `tmpfs DIRECTORY`, `bind FILE TARGET`, `hidepid`.
-fn launch(words: &[&str]) -> ExitCode {
+fn launch(words: &[&str]) -> ! {
     let end = words.iter().position(|word| *word == "--").unwrap();
     let (mut steps, program) = (&words[..end], &words[end + 1..]);
     let has_mounts = steps.iter().any(|word| *word != "ordinary");
@@ -152,7 +181,10 @@ fn launch(words: &[&str]) -> ExitCode {
             _ => panic!("cannot take away {step}"),
         };
     }
-    let error = Command::new(program[0]).args(&program[1..]).current_dir("/").exec();
+    let error = Command::new(program[0])
+        .args(&program[1..])
+        .current_dir("/")
+        .exec();
     panic!("{}: {error}", program[0]);
 }
 
@@ -171,6 +203,10 @@ fn become_ordinary() {
         set_thread_res_uid(user, user, user).unwrap();
     }
     let none = CapabilitySet::empty();
-    let none = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    let none = CapabilitySets {
+        effective: none,
+        permitted: none,
+        inheritable: none,
+    };
     set_capabilities(None, none).unwrap();
 }

@@ -38,14 +38,29 @@ fn hostile_names_do_no_harm(_: Privilege) -> Result<(), Skipped> {
         let words = [words, &["--color", "never"]].concat();
         let answer = dryport(&place.namespace, &words);
         answer.is_clean();
-        assert!(!answer.out.contains(['\u{202e}', '\u{9b}']), "{words:?}: {answer:?}");
+        assert!(
+            !answer.out.contains(['\u{202e}', '\u{9b}']),
+            "{words:?}: {answer:?}"
+        );
     }
-    assert!(dryport(&place.namespace, &["check"]).out.contains("\\x1b[31m"));
-    for words in [&["check"][..], &["see"], &["see", "--by", "process"], &["check", "--pid", &pid]] {
+    assert!(
+        dryport(&place.namespace, &["check"])
+            .out
+            .contains("\\x1b[31m")
+    );
+    for words in [
+        &["check"][..],
+        &["see"],
+        &["see", "--by", "process"],
+        &["check", "--pid", &pid],
+    ] {
         let answer = dryport(&place.namespace, &[words, &["--json"]].concat());
         answer.is_clean();
         texts(&answer.document(), &mut |text| {
-            assert!(!text.contains(|c: char| c.is_control() || c == '\u{202e}'), "{text:?}");
+            assert!(
+                !text.contains(|c: char| c.is_control() || c == '\u{202e}'),
+                "{text:?}"
+            );
         });
     }
     // With colour, the only escapes are those of colours, and every line ends plain.

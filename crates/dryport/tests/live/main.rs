@@ -36,7 +36,7 @@ type Test = fn(Privilege) -> Result<(), Skipped>;
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().collect();
     if let Some(("--helper", words)) = words.get(1).map(|w| (w.as_str(), &words[2..])) {
-        return helper::run(words);
+        helper::run(words);
     }
     let privilege = match Privilege::enter() {
         Ok(privilege) => privilege,
@@ -54,20 +54,26 @@ fn main() -> ExitCode {
         hostile::TESTS,
         accepted::TESTS,
     ];
-    let fixed = fixed.concat().into_iter().map(|(name, test)| {
-        Trial::test(name, move || outcome(test(privilege)))
-    });
+    let fixed = fixed
+        .concat()
+        .into_iter()
+        .map(|(name, test)| Trial::test(name, move || outcome(test(privilege))));
     let states = states::all().into_iter().map(|state| {
-        Trial::test(format!("the numbers are the kernel's: {}", state.title), move || {
-            states::holds(&state);
-            Ok(())
-        })
+        Trial::test(
+            format!("the numbers are the kernel's: {}", state.title),
+            move || {
+                states::holds(&state);
+                Ok(())
+            },
+        )
     });
     libtest_mimic::run(&arguments, fixed.chain(states).collect()).exit_code()
 }
 
 fn outcome(result: Result<(), Skipped>) -> Result<(), Failed> {
-    let Err(Skipped { needed, why }) = result else { return Ok(()) };
+    let Err(Skipped { needed, why }) = result else {
+        return Ok(());
+    };
     eprintln!("SKIPPED: {why}");
     let required = std::env::var("DRYPORT_REQUIRE").unwrap_or_default();
     if required.split([',', ' ']).any(|word| word == needed) {
@@ -80,8 +86,9 @@ fn outcome(result: Result<(), Skipped>) -> Result<(), Failed> {
 fn needs_root(privilege: Privilege) -> Result<(), Skipped> {
     match privilege {
         Privilege::Capable => Ok(()),
-        Privilege::UserNamespace => {
-            Err(Skipped { needed: "root", why: "only real root may do this".into() })
-        }
+        Privilege::UserNamespace => Err(Skipped {
+            needed: "root",
+            why: "only real root may do this".into(),
+        }),
     }
 }

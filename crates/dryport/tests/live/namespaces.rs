@@ -11,14 +11,38 @@ use crate::program::{Place, dryport, headroom, launched, myself, outside, reacha
 use crate::{Skipped, Test, needs_root};
 
 pub const TESTS: &[(&str, Test)] = &[
-    ("--netns pid:N answers for the namespace of that process", the_namespace_of_a_process),
-    ("--netns NAME answers for the namespace of that name", a_named_namespace),
-    ("a namespace that may not be entered is told", a_forbidden_namespace),
-    ("an ordinary user may name the namespace it is in", the_own_namespace),
-    ("check --pid tells that a process is out of descriptors", out_of_descriptors),
-    ("check --pid tells that a process is out of ports", out_of_ports),
-    ("check --pid tells that a process lacks nothing", nothing_is_lacking),
-    ("check --pid looks at one process only", other_requests_do_not_count),
+    (
+        "--netns pid:N answers for the namespace of that process",
+        the_namespace_of_a_process,
+    ),
+    (
+        "--netns NAME answers for the namespace of that name",
+        a_named_namespace,
+    ),
+    (
+        "a namespace that may not be entered is told",
+        a_forbidden_namespace,
+    ),
+    (
+        "an ordinary user may name the namespace it is in",
+        the_own_namespace,
+    ),
+    (
+        "check --pid tells that a process lacks descriptors and not ports",
+        out_of_descriptors,
+    ),
+    (
+        "check --pid tells that a process is out of ports",
+        out_of_ports,
+    ),
+    (
+        "check --pid tells that a process lacks nothing",
+        nothing_is_lacking,
+    ),
+    (
+        "check --pid looks at one process only",
+        other_requests_do_not_count,
+    ),
 ];
 
 fn inode(path: &str) -> u64 {
@@ -31,7 +55,13 @@ fn the_namespace_of_a_process(_: Privilege) -> Result<(), Skipped> {
     let namespace = format!("pid:{}", holder.pid());
     let inode = inode(&format!("/proc/{}/ns/net", holder.pid()));
 
-    let answer = outside(&["headroom", "127.0.0.1:9000", "--netns", &namespace, "--json"]);
+    let answer = outside(&[
+        "headroom",
+        "127.0.0.1:9000",
+        "--netns",
+        &namespace,
+        "--json",
+    ]);
     let document = answer.document();
     assert_eq!((answer.exit, headroom(&document)), (1, (10, 10)));
     assert_eq!(document["request"]["namespace"]["inode"], inode);
@@ -73,7 +103,10 @@ fn ip(words: &[&str]) -> Result<(), Skipped> {
             needed: "root",
             why: format!("ip {words:?}: {}", String::from_utf8_lossy(&output.stderr)),
         }),
-        Err(error) => Err(Skipped { needed: "ss", why: format!("ip: {error}") }),
+        Err(error) => Err(Skipped {
+            needed: "ss",
+            why: format!("ip: {error}"),
+        }),
     }
 }
 
@@ -97,7 +130,10 @@ fn a_named_namespace(privilege: Privilege) -> Result<(), Skipped> {
         &["check", "--netns", &named.0],
     );
     forbidden.is_unknown(&named.0);
-    assert!(forbidden.err.contains("may not be entered"), "{forbidden:?}");
+    assert!(
+        forbidden.err.contains("may not be entered"),
+        "{forbidden:?}"
+    );
     Ok(())
 }
 
@@ -134,15 +170,28 @@ fn out_of_descriptors(_: Privilege) -> Result<(), Skipped> {
     let pid = hoarder.pid().to_string();
     let answer = outside(&["check", "--pid", &pid, "--json"]);
     let document = answer.document();
+    // A false alarm raises no level.
+    assert_eq!((answer.exit, &document["level"]), (0, &"ok".into()));
+    let cause = |id: &str| {
+        document["causes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|c| c["id"] == id)
+    };
+    assert!(cause("not-exhaustion.descriptor-limit"), "{document:#}");
     let process = &document["process"];
-    assert_eq!((answer.exit, &document["level"]), (2, &"critical".into()), "{document:#}");
     assert_eq!(process["pid"], hoarder.pid());
-    assert_eq!((&process["open_files"], &process["open_files_limit"]["soft"]), (&64.into(), &64.into()));
+    assert_eq!(process["open_files_limit"]["soft"], 64);
+    // What it inherited above its limit counts too.
+    assert!(process["open_files"].as_u64().unwrap() >= 64, "{process}");
     let first = process["findings"][0].as_str().unwrap();
-    assert!(first.contains("EMFILE") && first.contains("not a lack of ports"), "{first}");
+    assert!(
+        first.contains("EMFILE") && first.contains("not a lack of ports"),
+        "{first}"
+    );
     let text = outside(&["check", "--pid", &pid]);
-    assert_eq!(text.exit, 2);
-    assert!(text.out.contains("EMFILE"), "{}", text.out);
+    assert!(text.exit == 0 && text.out.contains("EMFILE"), "{text:?}");
     Ok(())
 }
 
@@ -160,8 +209,14 @@ fn out_of_ports(_: Privilege) -> Result<(), Skipped> {
     assert_eq!(request["request"]["destination_port"], 9000);
     assert_eq!(headroom(request), (0, 0));
     let first = process["findings"][0].as_str().unwrap();
-    assert!(first.contains("127.0.0.1:9000") && first.contains("EADDRNOTAVAIL"), "{first}");
-    assert_eq!(process["namespace"]["inode"], inode(&format!("/proc/{pid}/ns/net")));
+    assert!(
+        first.contains("127.0.0.1:9000") && first.contains("EADDRNOTAVAIL"),
+        "{first}"
+    );
+    assert_eq!(
+        process["namespace"]["inode"],
+        inode(&format!("/proc/{pid}/ns/net"))
+    );
     Ok(())
 }
 
@@ -172,7 +227,11 @@ fn nothing_is_lacking(_: Privilege) -> Result<(), Skipped> {
     let document = answer.document();
     assert_eq!((answer.exit, &document["level"]), (0, &"ok".into()));
     assert_eq!(document["process"]["requests"][0]["sockets"], 3);
-    assert_eq!(document["process"]["findings"].as_array().unwrap().len(), 1, "{document:#}");
+    assert_eq!(
+        document["process"]["findings"].as_array().unwrap().len(),
+        1,
+        "{document:#}"
+    );
     Ok(())
 }
 
@@ -181,7 +240,10 @@ fn other_requests_do_not_count(_: Privilege) -> Result<(), Skipped> {
     let _dry = place.holder(1000);
     let other = Helper::start(myself(&place.namespace), &["hold", "127.0.0.2:9000", "2"]);
     let answer = outside(&["check", "--json", "--pid", &other.pid().to_string()]);
-    assert_eq!((answer.exit, &answer.document()["level"]), (0, &"ok".into()));
+    assert_eq!(
+        (answer.exit, &answer.document()["level"]),
+        (0, &"ok".into())
+    );
     assert_eq!(dryport(&place.namespace, &["check"]).exit, 2);
     Ok(())
 }

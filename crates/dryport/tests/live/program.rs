@@ -62,7 +62,11 @@ pub fn without(place: &Namespace, taken: &[&str], words: &[&str]) -> Answer {
 /// The same with any program. `dryport` in its arguments becomes the program's path.
 pub fn launched(place: &Namespace, taken: &[&str], words: &[&str]) -> Answer {
     let mut command = myself(place);
-    command.args(["--helper", "launch"]).args(taken).arg("--").args(words);
+    command
+        .args(["--helper", "launch"])
+        .args(taken)
+        .arg("--")
+        .args(words);
     answer(command)
 }
 
@@ -73,11 +77,17 @@ pub fn reachable() -> &'static Path {
 
 /// This test program, to be started in a namespace as a helper.
 pub fn myself(place: &Namespace) -> Command {
-    place.command(std::env::current_exe().unwrap().to_str().unwrap()).unwrap()
+    place
+        .command(std::env::current_exe().unwrap().to_str().unwrap())
+        .unwrap()
 }
 
 fn answer(mut command: Command) -> Answer {
-    let output = command.stdin(Stdio::null()).env_remove("NO_COLOR").output().unwrap();
+    let output = command
+        .stdin(Stdio::null())
+        .env_remove("NO_COLOR")
+        .output()
+        .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let code = output.status.code();
     let (out, err) = (text(output.stdout), text(output.stderr));
@@ -95,7 +105,10 @@ impl Answer {
         assert_eq!(self.err, "");
         let document: Value = serde_json::from_str(&self.out).unwrap();
         let name = document["schema"].as_str().unwrap().replace('/', "-");
-        let file = format!("{}/../../docs/schema/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let file = format!(
+            "{}/../../docs/schema/{name}.json",
+            env!("CARGO_MANIFEST_DIR")
+        );
         let schema: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
         let validator = jsonschema::validator_for(&schema).unwrap();
         let errors: Vec<String> = validator
@@ -114,7 +127,10 @@ impl Answer {
         assert_eq!(self.out, "", "{self:?}");
         let lines: Vec<&str> = self.err.lines().collect();
         assert_eq!(lines.len(), 2, "{self:?}");
-        assert!(lines[0].starts_with("dryport: ") && lines[0].contains(named), "{self:?}");
+        assert!(
+            lines[0].starts_with("dryport: ") && lines[0].contains(named),
+            "{self:?}"
+        );
         assert!(lines[1].starts_with("hint: "), "{self:?}");
         self.is_clean();
     }
@@ -144,7 +160,10 @@ pub fn adds_up(answer: &Value) {
     let (at_least, at_most) = headroom(answer);
     let usable = class("free") + class("time_wait_reusable");
     assert_eq!(at_most, usable + class("uncertain"), "{answer}");
-    assert!(at_least <= at_most && at_least + 1 + class("uncertain") >= at_most, "{answer}");
+    assert!(
+        at_least <= at_most && at_least + 1 + class("uncertain") >= at_most,
+        "{answer}"
+    );
 }
 
 /// A namespace with a server on port 9000 of every address, which never accepts: a connection
@@ -158,7 +177,9 @@ impl Place {
     /// With `low high` as `ip_local_port_range`.
     pub fn new(range: &str) -> Self {
         let namespace = Namespace::new().unwrap();
-        namespace.set("net.ipv4.ip_local_port_range", range).unwrap();
+        namespace
+            .set("net.ipv4.ip_local_port_range", range)
+            .unwrap();
         namespace.set("net.core.somaxconn", "65535").unwrap();
         let server = namespace.run(|| {
             let family = AddressFamily::INET6;
@@ -168,7 +189,10 @@ impl Place {
             listen(&server, 65_535).unwrap();
             server
         });
-        Self { namespace, _server: server.unwrap() }
+        Self {
+            namespace,
+            _server: server.unwrap(),
+        }
     }
 
     /// Another process in it that connects to the server until refused, at most `most` times.

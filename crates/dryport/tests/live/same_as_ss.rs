@@ -6,11 +6,19 @@ use std::net::IpAddr;
 use dryport_lab::{Namespace, Privilege, Scenario, prepare};
 use serde_json::Value;
 
-use crate::program::dryport;
+use crate::helper::{Helper, KEPT};
+use crate::program::{Place, dryport, myself};
 use crate::{Skipped, Test};
 
 pub const TESTS: &[(&str, Test)] = &[
-    ("see tells the sockets that ss tells, and those bound and idle", see_tells_what_ss_tells),
+    (
+        "see tells the sockets that ss tells, and those bound and idle",
+        see_tells_what_ss_tells,
+    ),
+    (
+        "a process that opens and closes files all the time owns its sockets",
+        busy_owners_are_found,
+    ),
     ("the groups of see add up to its sockets", groups_add_up),
 ];
 
@@ -60,8 +68,10 @@ fn see_tells_what_ss_tells(_: Privilege) -> Result<(), Skipped> {
     let mut ss = Rows::new();
     for (protocol, option) in [("tcp", "-tanH"), ("udp", "-uanH")] {
         let output = stage.client().command("ss").unwrap().arg(option).output();
-        let output =
-            output.map_err(|error| Skipped { needed: "ss", why: format!("ss: {error}") })?;
+        let output = output.map_err(|error| Skipped {
+            needed: "ss",
+            why: format!("ss: {error}"),
+        })?;
         assert!(output.status.success(), "{output:?}");
         for line in String::from_utf8(output.stdout).unwrap().lines() {
             *ss.entry(ss_row(protocol, line)).or_default() += 1;
@@ -69,7 +79,11 @@ fn see_tells_what_ss_tells(_: Privilege) -> Result<(), Skipped> {
     }
     let mut seen = see(stage.client(), &[]);
     // `ss` shows these only when asked for them by an option that older ones do not know.
-    let idle: usize = seen.iter().filter(|(row, _)| row.3 == "BOUND").map(|(_, n)| n).sum();
+    let idle: usize = seen
+        .iter()
+        .filter(|(row, _)| row.3 == "BOUND")
+        .map(|(_, n)| n)
+        .sum();
     assert_eq!(idle, BOUND_AND_IDLE, "{seen:#?}");
     seen.retain(|row, _| row.3 != "BOUND");
     assert_eq!(seen, ss);
@@ -130,18 +144,44 @@ fn ss_end(end: &str) -> String {
 
 fn groups_add_up(_: Privilege) -> Result<(), Skipped> {
     let stage = prepare(&Scenario::parse("mixture", MIXTURE).unwrap()[0]).unwrap();
-    for by in ["destination", "process", "state", "source", "namespace", "port"] {
+    for by in [
+        "destination",
+        "process",
+        "state",
+        "source",
+        "namespace",
+        "port",
+    ] {
         let answer = dryport(stage.client(), &["see", "--json", "--by", by]);
         let document = answer.document();
         assert_eq!((answer.exit, &document["by"]), (0, &Value::from(by)));
         let count = document["count"].as_u64().unwrap();
         assert_eq!(document["sockets"].as_array().unwrap().len() as u64, count);
         let groups = document["groups"].as_array().unwrap();
-        let sum = |key: &str| groups.iter().map(|group| group[key].as_u64().unwrap()).sum::<u64>();
+        let sum = |key: &str| {
+            groups
+                .iter()
+                .map(|group| group[key].as_u64().unwrap())
+                .sum::<u64>()
+        };
         assert_eq!(sum("sockets"), count, "{by}");
         let text = dryport(stage.client(), &["see", "--by", by]);
         assert_eq!((text.exit, text.err.as_str()), (0, ""), "{by}");
         text.is_clean();
+    }
+    Ok(())
+}
+
+/// Its descriptors are looked at while they change.
+fn busy_owners_are_found(_: Privilege) -> Result<(), Skipped> {
+    let place = Place::new("20000 20999");
+    let _busy = Helper::start(myself(&place.namespace), &["churn", "127.0.0.1:9000"]);
+    for _ in 0..10 {
+        let document = dryport(&place.namespace, &["check", "--json"]).document();
+        let requests = document["namespaces"][0]["requests"].as_array().unwrap();
+        let own = |request: &&Value| request["request"]["destination_port"] == 9000;
+        let request = requests.iter().find(own).unwrap();
+        assert_eq!(request["owners"][0]["ports"], KEPT, "{request}");
     }
     Ok(())
 }

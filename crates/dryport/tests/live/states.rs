@@ -46,7 +46,12 @@ fn to_server(left: u64) -> Claim {
 }
 
 fn to(words: &'static [&'static str], left: u64) -> Claim {
-    Claim { words, ask: connect(words[0]), left: (left, left), error: "EADDRNOTAVAIL" }
+    Claim {
+        words,
+        ask: connect(words[0]),
+        left: (left, left),
+        error: "EADDRNOTAVAIL",
+    }
 }
 
 fn to_another(left: u64) -> Claim {
@@ -80,9 +85,19 @@ fn udp(left: u64) -> Claim {
 }
 
 fn in_own_range(left: u64) -> Claim {
-    let range = Some(SocketPortRange { low: 20_100, high: 20_199 });
-    let ask = connect("127.0.0.1:9001").with(AskOptions { range, ..AskOptions::default() });
-    Claim { words: LIMITED, ask, ..to_another(left) }
+    let range = Some(SocketPortRange {
+        low: 20_100,
+        high: 20_199,
+    });
+    let ask = connect("127.0.0.1:9001").with(AskOptions {
+        range,
+        ..AskOptions::default()
+    });
+    Claim {
+        words: LIMITED,
+        ask,
+        ..to_another(left)
+    }
 }
 
 /// 600 ports, all free.
@@ -118,16 +133,28 @@ pub fn all() -> Vec<State> {
             title: "one destination is dry",
             setup: &["hold 600 connect 127.0.0.1:9000"],
             level: "critical",
-            causes: vec![("connect.tuple-dry", "critical"), ("range.narrow", "critical")],
+            causes: vec![
+                ("connect.tuple-dry", "critical"),
+                ("range.narrow", "critical"),
+            ],
             owned: Some(("connect.tuple-dry", 600)),
-            claims: vec![to_server(0), bound(0), bound_to_another(600), to_another(600), udp(600)],
+            claims: vec![
+                to_server(0),
+                bound(0),
+                bound_to_another(600),
+                to_another(600),
+                udp(600),
+            ],
             ..quiet()
         },
         State {
             title: "one destination is nearly dry",
             setup: &["hold 500 connect 127.0.0.1:9000"],
             level: "warning",
-            causes: vec![("connect.tuple-dry", "warning"), ("range.narrow", "warning")],
+            causes: vec![
+                ("connect.tuple-dry", "warning"),
+                ("range.narrow", "warning"),
+            ],
             owned: Some(("connect.tuple-dry", 500)),
             claims: vec![to_server(100), bound(100)],
             ..quiet()
@@ -136,7 +163,10 @@ pub fn all() -> Vec<State> {
             title: "an IPv6 destination is dry",
             setup: &["hold 600 connect [::1]:9000"],
             level: "critical",
-            causes: vec![("connect.tuple-dry", "critical"), ("range.narrow", "critical")],
+            causes: vec![
+                ("connect.tuple-dry", "critical"),
+                ("range.narrow", "critical"),
+            ],
             owned: Some(("connect.tuple-dry", 600)),
             claims: vec![to(&["[::1]:9000"], 0), to_server(600)],
             ..quiet()
@@ -171,7 +201,11 @@ pub fn all() -> Vec<State> {
         State {
             title: "a few bound sockets leak",
             setup: &["hold 150 bind 127.0.0.1:0"],
-            causes: vec![("connect.range-locked", "ok"), ("leak.bound", "ok"), ("range.narrow", "ok")],
+            causes: vec![
+                ("connect.range-locked", "ok"),
+                ("leak.bound", "ok"),
+                ("range.narrow", "ok"),
+            ],
             owned: Some(("leak.bound", 150)),
             claims: vec![to_server(450), bound(450)],
             ..quiet()
@@ -208,7 +242,13 @@ pub fn all() -> Vec<State> {
             title: "an odd range has two ends",
             range: "20000-20598",
             causes: vec![("range.narrow", "ok"), ("range.odd-size", "ok")],
-            claims: vec![Claim { left: (598, 599), ..to_server(0) }, bound(599)],
+            claims: vec![
+                Claim {
+                    left: (598, 599),
+                    ..to_server(0)
+                },
+                udp(599),
+            ],
             ..quiet()
         },
         State {
@@ -247,7 +287,10 @@ pub fn all() -> Vec<State> {
             sysctl: &[("net.ipv4.ip_local_reserved_ports", "20000-20499")],
             setup: &["hold 100 connect 127.0.0.1:9000"],
             level: "critical",
-            causes: vec![("connect.tuple-dry", "critical"), ("range.narrow", "critical")],
+            causes: vec![
+                ("connect.tuple-dry", "critical"),
+                ("range.narrow", "critical"),
+            ],
             owned: Some(("connect.tuple-dry", 100)),
             claims: vec![to_server(0), to_another(100)],
             ..quiet()
@@ -271,15 +314,23 @@ pub fn holds(state: &State) {
         }
         let granted = stage.grant_all_of(&claim.ask, Policy::default()).unwrap();
         let count = u64::from(granted.first_failure);
-        assert!((at_least..=at_most).contains(&count), "{:?}: {count} granted", claim.words);
+        assert!(
+            (at_least..=at_most).contains(&count),
+            "{:?}: {count} granted",
+            claim.words
+        );
         assert_eq!(granted.errno, Some(claim.error), "{:?}", claim.words);
     }
 }
 
 fn scenario(state: &State) -> Scenario {
-    let sysctl = state.sysctl.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+    let sysctl = state
+        .sysctl
+        .iter()
+        .map(|(key, value)| ((*key).into(), (*value).into()));
     let text = format!(
-        "[[scenario]]\nid = 'S'\ntitle = '-'\nrange = '{}'\nsetup = {:?}\n",
+        "[[scenario]]\nid = 'S'\ntitle = '-'\nrange = '{}'\nsetup = {:?}\n\
+         request = 'connect 127.0.0.1:9000'\n",
         state.range, state.setup
     );
     let mut scenario = Scenario::parse("state", &text).unwrap().remove(0);
@@ -297,7 +348,11 @@ fn exit_of(level: &str) -> i32 {
 }
 
 fn levels_agree(answer: &Answer, document: &Value) {
-    assert_eq!(answer.exit, exit_of(document["level"].as_str().unwrap()), "{document}");
+    assert_eq!(
+        answer.exit,
+        exit_of(document["level"].as_str().unwrap()),
+        "{document}"
+    );
 }
 
 fn check_holds(state: &State, stage: &Stage) {
@@ -307,18 +362,29 @@ fn check_holds(state: &State, stage: &Stage) {
     assert_eq!(document["level"], state.level, "{document:#}");
     let causes = document["causes"].as_array().unwrap();
     let word = |value: &Value| value.as_str().unwrap().to_owned();
-    let mut found: Vec<(String, String)> =
-        causes.iter().map(|cause| (word(&cause["id"]), word(&cause["level"]))).collect();
+    let mut found: Vec<(String, String)> = causes
+        .iter()
+        .map(|cause| (word(&cause["id"]), word(&cause["level"])))
+        .collect();
     found.sort();
-    let expected: Vec<(String, String)> =
-        state.causes.iter().map(|(id, level)| ((*id).into(), (*level).into())).collect();
+    let expected: Vec<(String, String)> = state
+        .causes
+        .iter()
+        .map(|(id, level)| ((*id).into(), (*level).into()))
+        .collect();
     assert_eq!(found, expected);
     assert_eq!(document["assumptions"], Value::Array(vec![]));
     let namespace = &document["namespaces"][0];
     for request in namespace["requests"].as_array().unwrap() {
         adds_up(request);
         assert_eq!(request["ledger"]["uncertain"], 0, "{request}");
-        assert!(request["coverage"].as_array().unwrap().iter().all(|c| c["seen"] == "full"));
+        assert!(
+            request["coverage"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|c| c["seen"] == "full")
+        );
     }
     for cause in causes {
         assert!(!cause["summary"].as_str().unwrap().is_empty());
@@ -347,10 +413,19 @@ fn as_text(stage: &Stage, words: &[&str], exit: i32) {
     text.is_clean();
     // Commands and paths are not broken.
     let is_prose = |line: &&str| !line.contains("/") && !line.contains("sysctl");
-    let widest = text.out.lines().filter(is_prose).map(|line| line.chars().count()).max();
+    let widest = text
+        .out
+        .lines()
+        .filter(is_prose)
+        .map(|line| line.chars().count())
+        .max();
     assert!(widest.unwrap() <= 80, "{}", text.out);
     let quiet = dryport(stage.client(), &[words, &["--quiet"]].concat());
-    assert_eq!((quiet.exit, quiet.out.lines().count()), (exit, 1), "{quiet:?}");
+    assert_eq!(
+        (quiet.exit, quiet.out.lines().count()),
+        (exit, 1),
+        "{quiet:?}"
+    );
 }
 
 fn see_holds(stage: &Stage) {

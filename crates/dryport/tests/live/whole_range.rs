@@ -22,7 +22,10 @@ fn the_default_range_is_exact(_: Privilege) -> Result<(), Skipped> {
     assert_eq!(headroom(&before.document()), (SIZE, SIZE));
 
     let holders = hold_all(&place);
-    let granted: u64 = holders.iter().map(|holder| u64::from(holder.granted().0)).sum();
+    let granted: u64 = holders
+        .iter()
+        .map(|holder| u64::from(holder.granted().0))
+        .sum();
     assert_eq!(granted, SIZE);
     assert_eq!(holders.last().unwrap().granted().1, "EADDRNOTAVAIL");
 
@@ -40,7 +43,10 @@ fn the_default_range_is_exact(_: Privilege) -> Result<(), Skipped> {
     assert_eq!(cause["id"], "connect.tuple-dry");
     let owners = cause["owners"].as_array().unwrap();
     for holder in holders.iter().filter(|holder| holder.granted().0 > 0) {
-        let owner = owners.iter().find(|owner| owner["pid"] == holder.pid()).unwrap();
+        let owner = owners
+            .iter()
+            .find(|owner| owner["pid"] == holder.pid())
+            .unwrap();
         assert_eq!(owner["ports"], holder.granted().0);
     }
     Ok(())

@@ -39,17 +39,22 @@ pub fn run() -> Result<(), Failure> {
 
 fn range() -> Result<PortRange, Failure> {
     let read = dryport_host::read_limits(false);
-    read.map(|read| read.limits.range).map_err(|error| Failure::Answer {
-        program: "sysctl",
-        said: error.to_string(),
-    })
+    read.map(|read| read.limits.range)
+        .map_err(|error| Failure::Answer {
+            program: "sysctl",
+            said: error.to_string(),
+        })
 }
 
 /// The requests of `dryport check`, byte for byte: sockets on a local port of the range.
 fn requests(range: PortRange) -> [Vec<u8>; 3] {
     let of = |families, protocol| {
         let filter = Some(Bytecode::local_port(range));
-        Query { filter, ..Query::all(families, protocol) }.encode(1)
+        Query {
+            filter,
+            ..Query::all(families, protocol)
+        }
+        .encode(1)
     };
     [
         of(Families::Both, Protocol::Tcp),
