@@ -13,7 +13,7 @@ mod cgroup;
 mod printable;
 mod sockstat;
 
-pub use cgroup::{CgroupName, cgroup_path};
+pub use cgroup::{CgroupName, cgroup_path, unified_cgroup_path};
 pub use printable::{PRINTABLE_LIMIT, printable, printable_up_to};
 pub use sockstat::{Sockstat, Sockstat6, parse_sockstat, parse_sockstat6};
 

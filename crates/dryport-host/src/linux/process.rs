@@ -1,8 +1,10 @@
 //! One process: its limits, its sockets, and the programs that may rewrite its connects.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use dryport_model::Owner;
@@ -60,7 +62,8 @@ impl Process {
         let owner = describe(pid);
         let sockets = socket_inodes(pid);
         let descriptors = descriptor_limit(&root);
-        let connect_hooks = connect_hooks(owner.cgroup.as_deref());
+        let cgroups = fs::read(root.join("cgroup")).unwrap_or_default();
+        let connect_hooks = connect_hooks(procfs::unified_cgroup_path(&cgroups));
         Ok(Self {
             owner,
             sockets,
@@ -97,7 +100,7 @@ fn descriptor_limit(root: &Path) -> Option<DescriptorLimit> {
 /// `BPF_CGROUP_INET4_CONNECT` and `BPF_CGROUP_INET6_CONNECT`.
 const HOOKS: [(&str, u32); 2] = [("connect4", 10), ("connect6", 11)];
 
-fn connect_hooks(cgroup: Option<&str>) -> ConnectHooks {
+fn connect_hooks(cgroup: Option<&[u8]>) -> ConnectHooks {
     let Some(directory) = cgroup.and_then(cgroup_directory) else {
         return ConnectHooks::Unseen("the cgroup (v2) of the process could not be found".into());
     };
@@ -117,12 +120,13 @@ fn connect_hooks(cgroup: Option<&str>) -> ConnectHooks {
 }
 
 /// The directory of a cgroup v2 path, where that hierarchy is mounted.
-fn cgroup_directory(path: &str) -> Option<PathBuf> {
+fn cgroup_directory(path: &[u8]) -> Option<PathBuf> {
+    let path = Path::new(OsStr::from_bytes(path.strip_prefix(b"/")?));
     ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
         .into_iter()
         .map(PathBuf::from)
         .filter(|root| root.join("cgroup.controllers").exists())
-        .map(|root| root.join(path.trim_start_matches('/')))
+        .map(|root| root.join(path))
         .find(|directory| directory.is_dir())
 }
 

@@ -216,12 +216,3 @@ fn the_kept_schemas_are_those_of_the_types() {
         assert!(kept == schema, "docs/schema/{name} is out of date");
     }
 }
-
-#[test]
-#[ignore = "writes docs/schema"]
-fn write_the_schemas() {
-    for (name, schema) in json::schemas() {
-        let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-        std::fs::write(schema_directory().join(name), text).unwrap();
-    }
-}

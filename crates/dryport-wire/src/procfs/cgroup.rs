@@ -25,6 +25,13 @@ pub fn cgroup_path(bytes: &[u8]) -> Option<&[u8]> {
     chosen.find(deep).or_else(|| any().next())
 }
 
+/// The path in the version 2 hierarchy, which BPF programs hang on; `None` without that hierarchy.
+#[must_use]
+pub fn unified_cgroup_path(bytes: &[u8]) -> Option<&[u8]> {
+    let mut lines = bytes.split(|byte| *byte == b'\n').filter_map(split_line);
+    lines.find(Line::is_unified).map(|line| line.path)
+}
+
 /// One line: `hierarchy:controllers:path`.
 struct Line<'a> {
     hierarchy: &'a [u8],
