@@ -272,7 +272,7 @@ mod tests {
         let mut buffer = Vec::with_capacity(1024);
         let mut inodes = Vec::new();
         sockets_of(std::process::id(), buffer.spare_capacity_mut(), |inode| {
-            inodes.push(inode)
+            inodes.push(inode);
         })
         .unwrap();
         assert!(

@@ -24,7 +24,7 @@ pub fn route_to(destination: IpAddr, source: Option<IpAddr>, device: u32) -> Res
     let mut route = None;
     netlink
         .exchange(&request, false, |frame| {
-            route = decode_route(frame.payload).ok()
+            route = decode_route(frame.payload).ok();
         })
         .map_err(|failure| no_route(failure.into_io()))?;
     route.ok_or_else(|| no_route(io::Error::other("the kernel's answer was not understood")))
@@ -94,7 +94,7 @@ fn links() -> Result<Vec<Link>> {
     let mut links = Vec::new();
     netlink
         .exchange(&links_request(1), true, |frame| {
-            links.extend(decode_link(frame.payload).ok())
+            links.extend(decode_link(frame.payload).ok());
         })
         .map_err(failed)?;
     Ok(links)

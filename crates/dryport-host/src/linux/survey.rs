@@ -46,7 +46,7 @@ pub fn headroom(request: &Request, read: &LimitsRead, means: Means) -> Result<He
     let (mut count, tally) = SocketReader::retrying(|reader| {
         let mut count = HeadroomCount::new(*request, limits);
         let tally = read_protocol(reader, request.protocol, limits.range, |socket| {
-            count.observe(socket)
+            count.observe(socket);
         })?;
         Ok((count, tally))
     })?;
@@ -259,10 +259,10 @@ pub fn census<'a>(
     let (mut census, sockets) = SocketReader::retrying(|reader| {
         let mut census = Census::new(limits);
         let tcp = read_protocol(reader, Protocol::Tcp, limits.range, |socket| {
-            census.observe(socket)
+            census.observe(socket);
         })?;
         let udp = read_protocol(reader, Protocol::Udp, limits.range, |socket| {
-            census.observe(socket)
+            census.observe(socket);
         });
         let sockets = match udp {
             Ok(udp) => (tcp + udp).coverage(),

@@ -99,13 +99,20 @@ fn last(datagram: &[u8]) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dryport_wire::netlink::Message;
+    use dryport_wire::sock_diag::TCPDIAG_GETSOCK;
 
     #[test]
     fn an_end_is_found_alone_and_behind_other_messages() {
+        let message = |kind, body: &[u8]| {
+            let mut message = Message::new(kind, 0, 1);
+            message.push_bytes(body);
+            message.finish()
+        };
         let done = message(NLMSG_DONE, &[0; 4]);
         assert_eq!(last(&done), Some(NLMSG_DONE));
-        let mut both = message(SOCK_DIAG_BY_FAMILY, &[7; 72]);
-        assert_eq!(last(&both), Some(SOCK_DIAG_BY_FAMILY));
+        let mut both = message(TCPDIAG_GETSOCK, &[7; 72]);
+        assert_eq!(last(&both), Some(TCPDIAG_GETSOCK));
         both.extend(done);
         assert_eq!(last(&both), Some(NLMSG_DONE));
     }
