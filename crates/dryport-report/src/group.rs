@@ -2,7 +2,7 @@
 
 use core::cmp::Reverse;
 use core::net::{IpAddr, SocketAddr};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use dryport_model::{Owner, Protocol, State};
 
@@ -54,6 +54,8 @@ impl By {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Key {
     Destination(SocketAddr),
+    /// Connections that others made to a listener here: no destination of ours.
+    Accepted(u16),
     NoDestination,
     Process(u32),
     /// The kernel keeps it on: TIME_WAIT, or closed and not yet acknowledged.
@@ -98,6 +100,8 @@ pub struct Groups<'a> {
     by: By,
     tallies: HashMap<Key, Tally<'a>>,
     namespaces: HashMap<u64, u32>,
+    /// Where somebody listens. The kernel tells listeners before connections.
+    listeners: HashSet<(u64, SocketAddr)>,
 }
 
 /// One group, counted.
@@ -121,6 +125,7 @@ impl<'a> Groups<'a> {
             by,
             tallies: HashMap::new(),
             namespaces: HashMap::new(),
+            listeners: HashSet::new(),
         }
     }
 
@@ -134,7 +139,13 @@ impl<'a> Groups<'a> {
     pub fn observe(&mut self, seen: &SeenSocket<'a>) {
         let socket = &seen.socket;
         let single = match self.by {
-            By::Destination if socket.remote.port() == 0 => Key::NoDestination,
+            By::Destination if socket.remote.port() == 0 => {
+                if socket.state == State::Listen {
+                    self.listeners.insert((seen.namespace.inode, socket.local));
+                }
+                Key::NoDestination
+            }
+            By::Destination if self.is_accepted(seen) => Key::Accepted(socket.local.port()),
             By::Destination => Key::Destination(socket.remote),
             By::State => Key::State(socket.state),
             By::Source => Key::Source(socket.local.ip()),
@@ -143,6 +154,18 @@ impl<'a> Groups<'a> {
             By::Process => return self.observe_processes(seen),
         };
         self.add(single, seen, None);
+    }
+
+    /// Whether a listener seen so far has the socket's local end.
+    fn is_accepted(&self, seen: &SeenSocket<'_>) -> bool {
+        let local = seen.socket.local;
+        let wildcards = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
+        let ends = wildcards.into_iter().chain([local.ip()]);
+        seen.socket.protocol == Protocol::Tcp
+            && ends.into_iter().any(|address| {
+                let end = SocketAddr::new(address, local.port());
+                self.listeners.contains(&(seen.namespace.inode, end))
+            })
     }
 
     fn observe_processes(&mut self, seen: &SeenSocket<'a>) {
@@ -199,6 +222,7 @@ impl<'a> Groups<'a> {
 fn name(key: Key, owner: Option<&Owner>, namespace: Option<&NamespaceName>) -> String {
     match key {
         Key::Destination(remote) => remote.to_string(),
+        Key::Accepted(port) => format!("accepted on port {port}"),
         Key::NoDestination => "none".to_string(),
         Key::Process(pid) => format!("{pid}/{}", owner.map_or("?", |owner| &owner.name)),
         Key::NoProcess => "none (kept by the kernel)".to_string(),
@@ -209,5 +233,64 @@ fn name(key: Key, owner: Option<&Owner>, namespace: Option<&NamespaceName>) -> S
             .and_then(|namespace| namespace.name.clone())
             .unwrap_or_else(|| format!("net:[{inode}]")),
         Key::Port(port) => port.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dryport_model::{Family, Origin, Socket};
+
+    fn socket(state: State, local: &str, remote: &str) -> Socket {
+        Socket {
+            protocol: Protocol::Tcp,
+            state,
+            family: Family::V4,
+            local: local.parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            device: 0,
+            v6only: Some(false),
+            origin: Origin::Unknown,
+            time_wait: None,
+            inode: 1,
+            uid: 0,
+        }
+    }
+
+    #[test]
+    fn accepted_connections_are_one_group_and_no_destinations() {
+        let namespace = NamespaceName {
+            inode: 1,
+            name: None,
+        };
+        let mut groups = Groups::new(By::Destination);
+        for socket in [
+            socket(State::Listen, "0.0.0.0:9000", "0.0.0.0:0"),
+            socket(State::Established, "10.0.0.1:9000", "10.0.0.2:40000"),
+            socket(State::Established, "10.0.0.1:9000", "10.0.0.2:40001"),
+            socket(State::Established, "10.0.0.1:40000", "10.0.0.2:9000"),
+        ] {
+            groups.observe(&SeenSocket {
+                socket,
+                namespace: &namespace,
+                owners: None,
+                device_name: None,
+                remote_name: None,
+            });
+        }
+        let names: Vec<(String, u64)> = groups
+            .finish()
+            .into_iter()
+            .map(|group| (group.name, group.sockets))
+            .collect();
+        let told: Vec<(&str, u64)> = names.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+        assert_eq!(
+            told,
+            [
+                ("accepted on port 9000", 2),
+                ("10.0.0.2:9000", 1),
+                ("none", 1)
+            ]
+        );
     }
 }
