@@ -1,6 +1,6 @@
 //! Why ports are short, with stable ids.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::{Level, OwnerShare};
@@ -92,4 +92,31 @@ pub struct Cause {
     pub remedies: Vec<Remedy>,
     /// What not to do.
     pub avoid: Vec<String>,
+}
+
+/// A number as people read it, with thousands separators: 28,232.
+#[must_use]
+pub fn grouped(number: impl Into<u64>) -> String {
+    let digits = number.into().to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn thousands_are_set_apart() {
+        assert_eq!(grouped(0_u32), "0");
+        assert_eq!(grouped(999_u32), "999");
+        assert_eq!(grouped(28_232_u32), "28,232");
+        assert_eq!(grouped(1_000_000_u32), "1,000,000");
+    }
 }

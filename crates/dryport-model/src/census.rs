@@ -9,12 +9,15 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use crate::headroom::walks_by_parity;
 use crate::tuple::hold;
 use crate::{
-    BucketState, Buckets, Class, Family, Headroom, HeadroomCount, Ledger, Limits, Origin,
-    PortClasses, PortSet, Protocol, Request, Socket, State, Thresholds, TupleHold,
+    BucketState, Buckets, Family, Headroom, HeadroomCount, Ledger, Limits, Protocol, Request,
+    Socket, State, TupleHold,
 };
+
+mod requests;
+#[cfg(test)]
+mod tests;
 
 /// The 4-tuple space of a client socket: everything but its local port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -400,266 +403,12 @@ impl<'a> Census<'a> {
         });
     }
 
-    /// Number of 4-tuple spaces that client sockets use.
-    #[must_use]
-    pub fn request_count(&self) -> usize {
-        self.requests
-            .iter()
-            .filter(|(_, sockets)| *sockets > 0)
-            .count()
-    }
-
-    /// The ledger of a TCP `connect()` to a destination nobody is connected to: only bind buckets
-    /// and reserved ports count.
-    #[must_use]
-    pub fn any_new_destination(&self) -> RequestUse {
-        let request = Request::any_new_destination();
-        let classes = self.bucket_classes(&request);
-        let locked = |port| classes.class(port) == Some(Class::Locked);
-        let bound = self
-            .bound
-            .iter()
-            .map(|b| (b.socket.local.port(), b.socket.inode));
-        let clients = self.entries.iter().map(|entry| (entry.port, entry.inode));
-        let inodes = bound
-            .chain(clients)
-            .filter(|(port, inode)| *inode != 0 && locked(*port))
-            .map(|(_, inode)| inode)
-            .collect();
-        RequestUse {
-            request,
-            ledger: classes.ledger(),
-            headroom: classes.headroom(),
-            time_wait_left_ms: None,
-            inodes,
-        }
-    }
-
-    fn bucket_classes(&self, request: &Request) -> PortClasses {
-        PortClasses::new(
-            self.limits.range,
-            &self.limits.reserved,
-            walks_by_parity(request, self.limits),
-            |port| bucket_class(self.buckets.state(port)),
-        )
-    }
-
-    /// The most used TCP requests, at most `most` of them, the busiest first.
-    #[must_use]
-    pub fn tcp_requests(&self, most: usize) -> Vec<RequestUse> {
-        let mut busiest: Vec<u32> = (0..self.requests.len() as u32).collect();
-        let used = |index: &u32| self.requests.get(*index as usize).map_or(0, |(_, n)| *n);
-        busiest.retain(|index| used(index) > 0);
-        busiest.sort_by_key(|index| (core::cmp::Reverse(used(index)), *index));
-        busiest.truncate(most);
-        let base = self.bucket_classes(&Request::any_new_destination());
-        let mut rank = alloc::vec![u32::MAX; self.requests.len()];
-        for (position, index) in busiest.iter().enumerate() {
-            if let Some(slot) = rank.get_mut(*index as usize) {
-                *slot = position as u32;
-            }
-        }
-        let mut groups: Vec<Vec<Entry>> = alloc::vec![Vec::new(); busiest.len()];
-        for entry in &self.entries {
-            let position = rank
-                .get(entry.request as usize)
-                .copied()
-                .unwrap_or(u32::MAX);
-            if let Some(group) = groups.get_mut(position as usize) {
-                group.push(*entry);
-            }
-        }
-        busiest
-            .iter()
-            .zip(groups)
-            .filter_map(|(index, mut group)| {
-                let (key, _) = self.requests.get(*index as usize)?;
-                group.extend(self.twins_without_device(key));
-                Some(self.tcp_request(key, group, &base))
-            })
-            .collect()
-    }
-
-    /// For a request bound to a device: the sockets that hold the same tuple without one, which
-    /// stand in its way too.
-    fn twins_without_device(&self, key: &SocketKey) -> Vec<Entry> {
-        if key.device == 0 {
-            return Vec::new();
-        }
-        let bare = SocketKey { device: 0, ..*key };
-        let is_bare = |request: u32| {
-            self.requests
-                .get(request as usize)
-                .is_some_and(|(other, _)| *other == bare)
-        };
-        self.entries
-            .iter()
-            .filter(|entry| is_bare(entry.request))
-            .copied()
-            .collect()
-    }
-
-    /// The ledger of one request: that of an unused destination, with the ports of its own sockets
-    /// moved to their class.
-    fn tcp_request(
-        &self,
-        key: &SocketKey,
-        mut group: Vec<Entry>,
-        base: &PortClasses,
-    ) -> RequestUse {
-        let request = Request {
-            device: key.device,
-            ..Request::tcp_connect(key.source, key.destination)
-        };
-        // The same tuple can stand on a port twice (with and without a device): the worse counts.
-        group.sort_by_key(|entry| (entry.port, core::cmp::Reverse(entry.hold)));
-        let inodes = group
-            .iter()
-            .map(|entry| entry.inode)
-            .filter(|inode| *inode != 0)
-            .collect();
-        group.dedup_by_key(|entry| entry.port);
-        let mut own: Vec<(u16, Class)> = Vec::with_capacity(group.len());
-        let mut left: Option<(u32, u32)> = None;
-        for entry in &group {
-            let class = held_class(self.buckets.state(entry.port), entry.hold);
-            let class = match base.class(entry.port) {
-                Some(Class::Reserved) => Class::Reserved,
-                _ => class,
-            };
-            if class == Class::TimeWait {
-                let ms = entry.remaining_ms;
-                left = Some(left.map_or((ms, ms), |(first, last)| (ms.min(first), ms.max(last))));
-            }
-            own.push((entry.port, class));
-        }
-        let classes = base.with(&own);
-        RequestUse {
-            request,
-            ledger: classes.ledger(),
-            headroom: classes.headroom(),
-            time_wait_left_ms: left,
-            inodes,
-        }
-    }
-
-    /// Whether some source address holds so many ports that a `bind()` to it would be short of
-    /// them, while it is untold whether its sockets were bound that way.
-    #[must_use]
-    pub fn may_hide_bind_requests(&self, thresholds: &Thresholds) -> bool {
-        let capacity = self.limits.range.size() - self.limits.reserved.count_in(self.limits.range);
-        let is_short =
-            |n: u32| f64::from(n) * 100.0 >= f64::from(capacity) * thresholds.warning_percent;
-        let source_of = |entry: &Entry| {
-            self.requests
-                .get(entry.request as usize)
-                .map(|(key, _)| key.source)
-        };
-        let mut sockets: HashMap<IpAddr, u32, FixedState> = HashMap::default();
-        for (key, count) in &self.requests {
-            *sockets.entry(key.source).or_default() += count;
-        }
-        let busy = sockets
-            .into_iter()
-            .filter(|(_, n)| is_short(*n))
-            .take(MOST_SOURCES);
-        busy.into_iter().any(|(source, _)| {
-            let own = || {
-                self.entries
-                    .iter()
-                    .filter(|entry| source_of(entry) == Some(source))
-            };
-            let untold = |entry: &Entry| self.buckets.state(entry.port) == BucketState::Unknown;
-            own().any(untold) && is_short(own().map(|entry| entry.port).collect::<PortSet>().len())
-        })
-    }
-
-    /// `bind(source, 0)` for every source address that programs bind to without choosing the port.
-    #[must_use]
-    pub fn bind_requests(&self) -> Vec<RequestUse> {
-        let idle = self
-            .bound
-            .iter()
-            .filter(|b| b.socket.state == State::BoundInactive && b.fixed_port == Some(false))
-            .map(|b| (b.socket.local.ip(), b.socket.family));
-        let connected = self
-            .entries
-            .iter()
-            .filter(|entry| self.buckets.state(entry.port) == BucketState::Locked)
-            .filter_map(|entry| self.requests.get(entry.request as usize))
-            .map(|(key, _)| (key.source, Family::of(key.source)));
-        let mut users: HashMap<(IpAddr, Family), u32, FixedState> = HashMap::default();
-        for source in idle.chain(connected) {
-            *users.entry(source).or_default() += 1;
-        }
-        // A few such sockets are no fleet that could run dry.
-        let least = (self.limits.range.size() / 100).max(4);
-        let mut sources: Vec<_> = users.into_iter().filter(|(_, n)| *n >= least).collect();
-        sources.sort_unstable_by_key(|(source, n)| (core::cmp::Reverse(*n), *source));
-        sources.truncate(MOST_SOURCES);
-        sources
-            .into_iter()
-            .map(|((source, family), _)| self.bind_request(source, family))
-            .collect()
-    }
-
-    fn bind_request(&self, source: IpAddr, family: Family) -> RequestUse {
-        let request = Request {
-            family,
-            ..Request::tcp_bind(source)
-        };
-        let mut count = HeadroomCount::new(request, self.limits);
-        let mut inodes = Vec::new();
-        for bound in &self.bound {
-            count.observe(&bound.socket);
-            if bound.socket.local.ip() == source && bound.socket.inode != 0 {
-                inodes.push(bound.socket.inode);
-            }
-        }
-        for entry in &self.entries {
-            let Some((key, _)) = self.requests.get(entry.request as usize) else {
-                continue;
-            };
-            count.observe(&as_socket(key, entry));
-            if key.source == source && entry.inode != 0 {
-                inodes.push(entry.inode);
-            }
-        }
-        use_of(&count, inodes)
-    }
-
-    /// UDP automatic ports, for each family that holds any in the range.
-    #[must_use]
-    pub fn udp_requests(&self) -> Vec<RequestUse> {
-        self.udp
-            .iter()
-            .filter(|udp| !udp.sockets.is_empty())
-            .map(|udp| {
-                use_of(
-                    &udp.count,
-                    udp.sockets.iter().map(|(_, inode)| *inode).collect(),
-                )
-            })
-            .collect()
-    }
-
     /// The UDP counts, so that their untold ports can be asked of the kernel.
     pub fn udp_counts(&mut self) -> impl Iterator<Item = &mut HeadroomCount<'a>> {
         self.udp
             .iter_mut()
             .filter(|udp| !udp.sockets.is_empty())
             .map(|udp| &mut udp.count)
-    }
-}
-
-fn use_of(count: &HeadroomCount<'_>, inodes: Vec<u32>) -> RequestUse {
-    let classes = count.classes();
-    RequestUse {
-        request: *count.request(),
-        ledger: classes.ledger(),
-        headroom: classes.headroom(),
-        time_wait_left_ms: count.time_wait_left_ms(&classes),
-        inodes,
     }
 }
 
@@ -673,53 +422,9 @@ fn listens(listeners: &Listeners, local: SocketAddr) -> bool {
     })
 }
 
-/// The class of a port that no socket holds against the request.
-const fn bucket_class(state: BucketState) -> Class {
-    match state {
-        BucketState::Locked => Class::Locked,
-        BucketState::Unknown => Class::Uncertain,
-        BucketState::Absent | BucketState::Shareable => Class::Free,
-    }
-}
-
-/// The class of a port whose 4-tuple is held.
-const fn held_class(state: BucketState, hold: Hold) -> Class {
-    match (state, hold) {
-        (BucketState::Locked, _) => Class::Locked,
-        (_, Hold::InUse) => Class::InUse,
-        (_, Hold::Waiting) => Class::TimeWait,
-        (BucketState::Unknown, _) | (_, Hold::UntoldRule | Hold::UntoldTimestamps) => {
-            Class::Uncertain
-        }
-        (_, Hold::Reusable) => Class::TimeWaitReusable,
-    }
-}
-
 fn as_v6(address: IpAddr) -> Ipv6Addr {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped(),
         IpAddr::V6(address) => address,
-    }
-}
-
-/// A client socket again, as far as address conflicts need it.
-fn as_socket(key: &SocketKey, entry: &Entry) -> Socket {
-    let time_wait = (entry.hold != Hold::InUse).then_some(crate::TimeWait {
-        remaining_ms: entry.remaining_ms,
-        age_ms: 0,
-        timestamps: None,
-    });
-    Socket {
-        protocol: Protocol::Tcp,
-        state: entry.state,
-        family: Family::of(key.source),
-        local: SocketAddr::new(key.source, entry.port),
-        remote: key.destination,
-        device: key.device,
-        v6only: key.source.is_ipv4().then_some(false),
-        origin: Origin::Unknown,
-        time_wait,
-        inode: entry.inode,
-        uid: 0,
     }
 }

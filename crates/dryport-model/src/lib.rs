@@ -32,7 +32,7 @@ mod tuple;
 mod verdict;
 
 pub use bucket::{BucketState, Buckets};
-pub use cause::{Cause, CauseId, Evidence, Remedy};
+pub use cause::{Cause, CauseId, Evidence, Remedy, grouped};
 pub use census::{BoundSocket, Census, RequestUse, SocketKey};
 pub use conflict::{Overlap, address_overlap, claim_conflict};
 pub use coverage::{Coverage, Fact, Seen};

@@ -3,7 +3,6 @@
 //! Owns the shape of the text, not the names or places of the files.
 
 use alloc::string::String;
-use core::fmt::Write as _;
 
 use dryport_model::{PortRange, PortSet};
 use thiserror::Error;
@@ -78,19 +77,7 @@ pub fn parse_port_list(text: &str) -> Result<PortSet, SysctlError> {
 /// To empty a list, a line's end must be written: writing nothing changes nothing.
 #[must_use]
 pub fn format_port_list(ports: &PortSet) -> String {
-    let mut text = String::new();
-    let mut run: Option<(u16, u16)> = None;
-    for port in ports.iter() {
-        match &mut run {
-            Some((_, high)) if high.checked_add(1) == Some(port) => *high = port,
-            _ => {
-                push_run(&mut text, run);
-                run = Some((port, port));
-            }
-        }
-    }
-    push_run(&mut text, run);
-    text
+    ports.to_list()
 }
 
 /// Reads one number, as in `tcp_tw_reuse` or `tcp_fin_timeout`.
@@ -110,16 +97,6 @@ pub fn parse_number(text: &str) -> Result<i64, SysctlError> {
 pub fn parse_u32(text: &str) -> Result<u32, SysctlError> {
     let not_that = |_| SysctlError::NotANumber { text: shown(text) };
     parse_number(text).and_then(|number| number.try_into().map_err(not_that))
-}
-
-fn push_run(text: &mut String, run: Option<(u16, u16)>) {
-    let Some((low, high)) = run else { return };
-    let comma = if text.is_empty() { "" } else { "," };
-    // Writing to a String cannot fail.
-    let _ = match high - low {
-        0 => write!(text, "{comma}{low}"),
-        _ => write!(text, "{comma}{low}-{high}"),
-    };
 }
 
 fn range(low: u16, high: u16) -> Result<PortRange, SysctlError> {

@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{NamespaceFacts, RequestVerdict};
+use crate::cause::grouped;
 use crate::{
     Cause, CauseId, Claim, Evidence, Level, Method, OwnerShare, PortRange, Protocol, Remedy, State,
     TimeWaitReuse,
@@ -85,19 +86,6 @@ fn evidence(name: &'static str, value: u32, what: &str) -> Evidence {
         value: u64::from(value),
         text: format!("{} {what}", grouped(value)),
     }
-}
-
-/// A number with thousands separators: 28,232.
-fn grouped(number: u32) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn remedy(id: &'static str, summary: &str, command: Option<&str>, restart_needed: bool) -> Remedy {

@@ -1,19 +1,7 @@
 //! Numbers as people read them.
 
+pub(super) use dryport_model::grouped;
 use dryport_model::{Headroom, Ledger};
-
-/// With thousands separators: 28,232.
-pub(super) fn grouped(number: impl Into<u64>) -> String {
-    let digits = number.into().to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
 
 /// A headroom: one number where it is exact, else its two ends.
 pub(super) fn ends(headroom: Headroom) -> String {
