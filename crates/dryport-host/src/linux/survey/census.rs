@@ -1,0 +1,227 @@
+//! The survey of a whole namespace.
+
+use dryport_model::{
+    Census, Coverage, Fact, MOST_REQUESTS, ProbeKind, Protocol, RequestUse, Seen, State, Thresholds,
+};
+
+use super::headroom::settle;
+use super::{Means, bound_idle_unseen, read_protocol, silent, timestamps_coverage};
+use crate::error::{Error, Result};
+use crate::linux::limits::LimitsRead;
+use crate::linux::probe::Probe;
+use crate::linux::sockets::SocketReader;
+
+/// The count of a whole namespace.
+pub struct CensusSurvey<'a> {
+    /// The counts.
+    pub census: Census<'a>,
+    /// What was seen and what was not.
+    pub coverage: Vec<Coverage>,
+    /// Ports that the kernel was asked about.
+    pub asked: usize,
+}
+
+/// Ports that are asked about in any case: tens of milliseconds. More are asked about only as far as the
+/// verdict depends on them.
+const ASKED_ANYWAY: usize = 2048;
+
+/// Ports asked about between two looks at whether the verdict still depends on the rest.
+const BATCH: usize = 1024;
+
+/// Counts every request of the namespace.
+///
+/// # Errors
+/// The table of sockets cannot be read.
+pub fn census<'a>(
+    read: &'a LimitsRead,
+    thresholds: &Thresholds,
+    means: Means,
+) -> Result<CensusSurvey<'a>> {
+    let limits = &read.limits;
+    let (mut census, sockets) = SocketReader::retrying(|reader| {
+        let mut census = Census::new(limits);
+        let tcp = read_protocol(reader, Protocol::Tcp, limits.range, |socket| {
+            census.observe(socket);
+        })?;
+        let udp = read_protocol(reader, Protocol::Udp, limits.range, |socket| {
+            census.observe(socket);
+        });
+        let sockets = match udp {
+            Ok(udp) => (tcp + udp).coverage(),
+            Err(broken @ Error::BrokenDump { .. }) => return Err(broken),
+            // TCP can be judged all the same (the module udp_diag may be missing).
+            Err(other) => Coverage::partial(Fact::Sockets, "sock_diag", format!("no UDP: {other}")),
+        };
+        Ok((census, sockets))
+    })?;
+    census.forget_accepted();
+    tell_fixed_ports(&mut census)?;
+    let timestamps = tell_timestamps(&mut census)?;
+    let asked = settle_census(&mut census, thresholds, means);
+    forget_orphaned_children(&mut census)?;
+    let mut coverage = vec![sockets, read.coverage()];
+    coverage.extend(asked.coverage);
+    coverage.extend(timestamps);
+    Ok(CensusSurvey {
+        census,
+        coverage,
+        asked: asked.ports,
+    })
+}
+
+/// Connections whose listener has closed are no client's: tcp_info tells them apart. Each port is
+/// a walk over the table, so only the first few.
+fn forget_orphaned_children(census: &mut Census<'_>) -> Result<()> {
+    const MOST_PORTS: usize = 4;
+    for port in census.ports_of_gone_listeners(MOST_PORTS) {
+        let accepted = SocketReader::retrying(|reader| reader.accepted_on(port))?;
+        census.forget(|local, remote| accepted.contains(&(local, remote)));
+    }
+    Ok(())
+}
+
+/// Which bound sockets chose their port themselves. Spares the walk over the connections.
+fn tell_fixed_ports(census: &mut Census<'_>) -> Result<()> {
+    if census.bound_sockets().is_empty() {
+        return Ok(());
+    }
+    let range = census.limits().range;
+    let fixed = SocketReader::retrying(|reader| {
+        let mut fixed = std::collections::HashSet::new();
+        reader.tcp_fixed_ports(range, true, |socket| {
+            fixed.insert((socket.local, socket.inode));
+        })?;
+        Ok(fixed)
+    })?;
+    census.set_fixed_ports(|socket| fixed.contains(&(socket.local, socket.inode)));
+    Ok(())
+}
+
+/// Peers are asked about one by one, each a walk over the table: only the first few. Nothing is
+/// told where no answer was needed.
+fn tell_timestamps(census: &mut Census<'_>) -> Result<Option<Coverage>> {
+    const MOST_PEERS: usize = 8;
+    let peers = census.peers_without_timestamps();
+    if peers.is_empty() {
+        return Ok(None);
+    }
+    let mut told = Vec::new();
+    for peer in peers.into_iter().take(MOST_PEERS) {
+        told.push((
+            peer,
+            SocketReader::retrying(|reader| reader.peer_timestamps(peer))?,
+        ));
+    }
+    census.set_timestamps(|peer| told.iter().find(|(of, _)| *of == peer)?.1);
+    Ok(Some(timestamps_coverage(
+        census.peers_without_timestamps().is_empty(),
+    )))
+}
+
+struct AskedCensus {
+    ports: usize,
+    coverage: Vec<Coverage>,
+}
+
+/// Asks about doubtful ports until every level is settled.
+fn settle_census(census: &mut Census<'_>, thresholds: &Thresholds, means: Means) -> AskedCensus {
+    let range = census.limits().range;
+    let doubtful = census.ports_to_probe();
+    let probe = if means.probes {
+        Probe::new(ProbeKind::Connect)
+    } else {
+        None
+    };
+    let mut asked = 0;
+    match &probe {
+        Some(probe) => {
+            let are_few = doubtful.len() <= ASKED_ANYWAY;
+            for ports in doubtful.chunks(BATCH) {
+                if !are_few && levels_are_settled(census, thresholds) {
+                    break;
+                }
+                for port in ports {
+                    census.prove(*port, probe.ask(*port).granted());
+                }
+                asked += ports.len();
+            }
+        }
+        None if !doubtful.is_empty() => {
+            // A failure only leaves ports untold that could have been told.
+            let _ = SocketReader::retrying(|reader| {
+                reader.tcp_fixed_ports(range, false, |socket| {
+                    if socket.state != State::SynRecv {
+                        census.prove(socket.local.port(), Some(false));
+                    }
+                })
+            });
+        }
+        None => {}
+    }
+    let mut coverage = census_coverage(census, probe.is_some(), means, asked, doubtful.len());
+    for count in census.udp_counts() {
+        let limits = count.limits();
+        let udp = settle(count, means, range).coverage(count, limits);
+        coverage.extend(
+            udp.into_iter()
+                .filter(|coverage| coverage.seen != Seen::Full),
+        );
+    }
+    AskedCensus {
+        ports: asked,
+        coverage,
+    }
+}
+
+/// Whether no level depends on what is untold of bind buckets.
+fn levels_are_settled(census: &Census<'_>, thresholds: &Thresholds) -> bool {
+    let settled = |used: &RequestUse| {
+        thresholds.at_best(&used.ledger, used.headroom)
+            == thresholds.at_worst(&used.ledger, used.headroom)
+    };
+    settled(&census.any_new_destination())
+        && census.tcp_requests(MOST_REQUESTS).iter().all(settled)
+        && !census.may_hide_bind_requests(thresholds)
+}
+
+fn census_coverage(
+    census: &Census<'_>,
+    has_probe: bool,
+    means: Means,
+    asked: usize,
+    doubtful: usize,
+) -> Vec<Coverage> {
+    let how = if asked > 0 {
+        "sock_diag+probe"
+    } else {
+        "sock_diag"
+    };
+    let left = census.ports_to_probe().len();
+    let buckets = match (left, has_probe) {
+        (0, _) => Coverage::full(Fact::BindBuckets, how),
+        (left, true) if asked < doubtful => Coverage::partial(
+            Fact::BindBuckets,
+            how,
+            format!("{left} ports were not asked about: the verdict does not depend on them"),
+        ),
+        (left, true) => Coverage::partial(Fact::BindBuckets, how, silent(left)),
+        (left, false) => {
+            let reason = if means.probes {
+                "the kernel has no IP_LOCAL_PORT_RANGE to ask with (needs Linux 6.3)"
+            } else {
+                "the kernel was not asked"
+            };
+            Coverage::partial(
+                Fact::BindBuckets,
+                how,
+                format!("{left} ports may be locked or shareable: {reason}"),
+            )
+        }
+    };
+    let bound_idle = match census.limits().features.shows_bound_idle {
+        Some(true) => Coverage::full(Fact::BoundIdle, "sock_diag"),
+        _ if left == 0 => Coverage::full(Fact::BoundIdle, how),
+        _ => bound_idle_unseen(how),
+    };
+    vec![buckets, bound_idle]
+}
