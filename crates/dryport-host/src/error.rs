@@ -56,8 +56,8 @@ pub enum Error {
         /// What the kernel said.
         source: io::Error,
     },
-    /// A dump that did not arrive whole, also when asked for again.
-    #[error("sock_diag ({what}): the dump broke off, three times over ({reason})")]
+    /// A dump that did not arrive whole. Asked for again where nothing was shown of it yet.
+    #[error("sock_diag ({what}): the dump broke off ({reason})")]
     BrokenDump {
         /// What was asked for.
         what: &'static str,

@@ -140,6 +140,21 @@ fn check_families(from: Option<IpAddr>, destination: IpAddr) -> Result<(), Failu
 
 fn notes(request: &Request, limits: &Limits) -> Vec<String> {
     let mut notes = Vec::new();
+    if let Some(own) = request.port_range {
+        let (low, high) = (
+            limits.range.contains(own.low),
+            limits.range.contains(own.high),
+        );
+        let ignored = |end: u16, counts: bool| end != 0 && !counts;
+        if ignored(own.low, low) || ignored(own.high, high) {
+            notes.push(format!(
+                "An end of --port-range counts only inside the namespace's range ({}): the kernel \
+                 ignores it otherwise. Asked about: {}.",
+                limits.range,
+                request.range(limits)
+            ));
+        }
+    }
     if limits.autobind_reuse && request.method == Method::Bind {
         notes.push(
             "net.ipv4.ip_autobind_reuse is 1: bind() to port 0 may share ports between sockets \

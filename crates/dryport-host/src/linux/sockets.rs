@@ -240,3 +240,69 @@ fn was_accepted(info: &TcpInfo) -> bool {
     };
     info.unacked == 0 && once == Some(info.bytes_acked)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn breaking_off(times: u32) -> (Result<u32>, u32) {
+        let mut tries = 0;
+        let result = SocketReader::retrying(|_| {
+            tries += 1;
+            if tries > times {
+                Ok(tries)
+            } else {
+                Err(Error::BrokenDump {
+                    what: "test",
+                    reason: "made up".into(),
+                })
+            }
+        });
+        (result, tries)
+    }
+
+    #[test]
+    fn a_dump_that_broke_off_is_asked_for_again_and_then_told() {
+        assert!(matches!(breaking_off(0), (Ok(1), 1)));
+        assert!(matches!(breaking_off(2), (Ok(3), 3)));
+        assert!(matches!(
+            breaking_off(3),
+            (Err(Error::BrokenDump { .. }), 3)
+        ));
+    }
+
+    #[test]
+    fn other_failures_are_told_at_once() {
+        let mut tries = 0;
+        let result: Result<()> = SocketReader::retrying(|_| {
+            tries += 1;
+            Err(Error::NoProcess { pid: 1 })
+        });
+        assert!(result.is_err());
+        assert_eq!(tries, 1);
+    }
+
+    #[test]
+    fn an_accepted_connection_is_told_by_its_acknowledged_bytes() {
+        let info = |bytes_acked, bytes_sent, unacked| TcpInfo {
+            options: 0,
+            unacked,
+            last_data_sent_ms: 0,
+            last_data_received_ms: 0,
+            total_retransmits: 0,
+            bytes_acked,
+            bytes_received: 0,
+            segments_out: 0,
+            segments_in: 0,
+            bytes_sent: Some(bytes_sent),
+            bytes_retransmitted: Some(0),
+        };
+        assert!(was_accepted(&info(0, 0, 0)));
+        assert!(was_accepted(&info(500, 500, 0)));
+        assert!(!was_accepted(&info(1, 0, 0)), "the SYN counts as one");
+        assert!(
+            !was_accepted(&info(500, 500, 1)),
+            "in flight: nothing is told"
+        );
+    }
+}
