@@ -5,12 +5,13 @@ use dryport_host::{
     LimitsRead, Namespace, NamespaceSpec, OwnerWalk, Process, device_names, read_limits,
     read_owners_here,
 };
-use dryport_model::{Coverage, Fact, NamespaceFacts, Owners, Thresholds, Verdict, judge};
+use dryport_model::{Coverage, NamespaceFacts, Owners, Thresholds, Verdict, judge};
 use dryport_report::{Check, CheckedNamespace, NamespaceName, json, text};
 
 use crate::args::CheckArgs;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use crate::owners::owners_coverage;
 
 mod process;
 
@@ -94,7 +95,8 @@ impl Seen {
             }
         });
         let mut coverage = survey.coverage;
-        coverage.push(owners_coverage(walk.as_ref(), unowned));
+        let without = walk.as_ref().map_or(0, |walk| unowned(walk) as u64);
+        coverage.push(owners_coverage(walk.as_ref(), without));
         let owners = walk.map(|walk| walk.owners);
         let facts = NamespaceFacts {
             census: &survey.census,
@@ -118,23 +120,5 @@ impl Seen {
             coverage,
             devices,
         })
-    }
-}
-
-fn owners_coverage(walk: Option<&OwnerWalk>, unowned: impl Fn(&OwnerWalk) -> usize) -> Coverage {
-    let Some(walk) = walk else {
-        return Coverage::none(Fact::Owners, "proc", "not asked for (--no-owners)".into());
-    };
-    match unowned(walk) {
-        0 => Coverage::full(Fact::Owners, "proc"),
-        unowned => Coverage::partial(
-            Fact::Owners,
-            "proc",
-            format!(
-                "{unowned} sockets belong to nobody that may be read here ({} processes forbid it); \
-                 root sees them",
-                walk.forbidden
-            ),
-        ),
     }
 }

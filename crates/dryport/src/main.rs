@@ -12,6 +12,7 @@ mod failure;
 mod headroom;
 mod manual;
 mod output;
+mod owners;
 mod see;
 
 use args::{Args, Command};

@@ -7,12 +7,13 @@ use std::net::IpAddr;
 use dryport_host::{
     Namespace, OwnerWalk, SocketReader, Tally, device_names, name_of_address, read_owners,
 };
-use dryport_model::{Coverage, Fact, Family, Socket};
+use dryport_model::{Coverage, Fact, Family, PortSet, Protocol, Socket, grouped};
 use dryport_report::{By, Groups, NamespaceName, SeenSocket, json, text};
 
 use crate::args::{GroupKey, SeeArgs};
 use crate::failure::{Exit, Failure, tell};
 use crate::output::Output;
+use crate::owners::owners_coverage;
 
 /// Answers the command. Sockets are written as they come, so memory does not grow with them.
 pub fn run(args: &SeeArgs, output: &Output) -> Result<Exit, Failure> {
@@ -36,6 +37,7 @@ pub fn run(args: &SeeArgs, output: &Output) -> Result<Exit, Failure> {
     let mut failure = None;
     output.write(|out| {
         let result = match (output.json, args.by) {
+            (false, _) if output.quiet => write_line(out, args, &surroundings),
             (true, by) => write_json(out, args, &surroundings, names, by),
             (false, None) => write_table(out, args, &surroundings, names, output),
             (false, Some(by)) => write_groups(out, args, &surroundings, by, output),
@@ -89,26 +91,8 @@ impl Surroundings {
                 format!("{n} rows of the kernel's answer were not understood"),
             ),
         };
-        let owners = match &self.walk {
-            None => Coverage::none(Fact::Owners, "proc", "not asked for (--no-owners)".into()),
-            Some(_) if unowned == 0 => Coverage::full(Fact::Owners, "proc"),
-            Some(walk) => Coverage::partial(Fact::Owners, "proc", unowned_sockets(unowned, walk)),
-        };
+        let owners = owners_coverage(self.walk.as_ref(), unowned);
         vec![sockets, owners]
-    }
-}
-
-/// A hidden `/proc` shows no process that forbids anything, so the sockets are what is counted.
-fn unowned_sockets(unowned: u64, walk: &OwnerWalk) -> String {
-    match walk.forbidden {
-        0 => format!(
-            "{unowned} sockets belong to no process that is seen here: it is hidden, in another pid \
-             namespace, or the kernel itself"
-        ),
-        forbidden => format!(
-            "{unowned} sockets belong to nobody that may be read here ({forbidden} processes forbid \
-             it); root sees them"
-        ),
     }
 }
 
@@ -201,6 +185,32 @@ fn write_json(
     let groups = groups.map(|groups| (groups.by(), groups.finish()));
     let groups = groups.as_ref().map(|(by, groups)| (*by, groups.as_slice()));
     writer.finish(&surroundings.coverage(tally), groups)?;
+    Ok(())
+}
+
+/// `--quiet`: how many sockets hold how many ports.
+fn write_line(
+    out: &mut dyn Write,
+    args: &SeeArgs,
+    surroundings: &Surroundings,
+) -> Result<(), Failure> {
+    let mut sockets = 0_u64;
+    let mut ports: [PortSet; 2] = Default::default();
+    each_socket(args, surroundings, |socket| {
+        sockets += 1;
+        let [tcp, udp] = &mut ports;
+        match socket.protocol {
+            Protocol::Tcp => tcp.insert(socket.local.port()),
+            Protocol::Udp => udp.insert(socket.local.port()),
+        };
+        Ok(())
+    })?;
+    let [tcp, udp] = ports.map(|ports| grouped(ports.len()));
+    writeln!(
+        out,
+        "{} sockets hold {tcp} TCP ports and {udp} UDP ports",
+        grouped(sockets)
+    )?;
     Ok(())
 }
 

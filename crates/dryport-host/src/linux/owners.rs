@@ -14,7 +14,7 @@ use std::thread;
 
 use dryport_model::{Owner, Owners};
 use dryport_wire::procfs::{self, CgroupName};
-use rustix::fs::{Mode, OFlags, RawDir, fstat, open, readlinkat_raw};
+use rustix::fs::{Mode, OFlags, RawDir, SeekFrom, fstat, open, readlinkat_raw, seek};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -178,18 +178,13 @@ pub(crate) fn sockets_of(
         }
         next += 1;
     }
-    if found > 0 && found >= open {
-        return Ok(());
-    }
+    // A busy process opens and closes meanwhile, so the rest is listed in any case. The position in
+    // this directory is the number plus 2, for `.` and `..`.
+    seek(&directory, SeekFrom::Start(next + 2))?;
     let mut entries = RawDir::new(&directory, buffer);
     while let Some(entry) = entries.next() {
         let entry = entry?;
-        let number = std::str::from_utf8(entry.file_name().to_bytes())
-            .ok()
-            .and_then(|n| n.parse().ok());
-        if number.is_some_and(|number: u64| number >= next)
-            && let Link::Target(Some(inode)) = read_link(&directory, entry.file_name())
-        {
+        if let Link::Target(Some(inode)) = read_link(&directory, entry.file_name()) {
             on_socket(inode);
         }
     }

@@ -42,10 +42,10 @@ fn main() -> ExitCode {
         Ok(privilege) => privilege,
         Err(unavailable) => return unavailable.skip(),
     };
-    // Dropped after the last test, which removes it.
-    let _reachable = program::make_reachable();
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(THREADS));
+    // Dropped after the last test, which removes it.
+    let _reachable = program::make_reachable();
     let fixed = [
         whole_range::TESTS,
         same_as_ss::TESTS,
