@@ -10,8 +10,9 @@ use std::time::Duration;
 use dryport_model::{Family, PortRange, SocketPortRange};
 
 use crate::ask::{Ask, AskOptions, Local, Then, Transport};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, Topology};
 use crate::step::{Ends, Side, Step, TryOutcome};
+use crate::topology::CLIENT_LINK;
 
 /// Milliseconds after which a TIME_WAIT may be taken over in a random state; young ones must stay
 /// below it until the state was measured, old ones are made to pass it.
@@ -25,10 +26,12 @@ pub fn scenario(seed: u64) -> Scenario {
     let low = 20_000 + dice.below(2) as u16;
     let range = PortRange::new(low, low + size - 1).unwrap_or(Scenario::RANGE);
     let twins = dice.one_in(5);
+    let remote = dice.one_in(6);
     let mut maker = Maker {
         dice,
         range,
         twins,
+        remote,
         steps: Vec::new(),
         groups: 0,
     };
@@ -58,6 +61,9 @@ pub fn scenario(seed: u64) -> Scenario {
     };
     let mut state = Scenario::new(format!("R{seed}"), "a random state", Some(request));
     state.range = range;
+    if remote {
+        state.topology = Topology::Veth;
+    }
     let mut set = |key: &str, value: String| state.sysctl.insert(key.into(), value);
     let dice = &mut maker.dice;
     set("net.ipv4.tcp_tw_reuse", dice.below(3).to_string());
@@ -119,12 +125,18 @@ struct Maker {
     /// The same 4-tuple may be held twice, with and without a device. Its connections then stay
     /// as they are: the lab could not tell the two servers' ends apart.
     twins: bool,
+    /// The servers are behind a veth pair.
+    remote: bool,
     steps: Vec<Step>,
     groups: u32,
 }
 
 impl Maker {
     fn source(&mut self) -> IpAddr {
+        if self.remote {
+            let last = *self.dice.pick(&[1, 1, 3]);
+            return IpAddr::V4(Ipv4Addr::new(10, 77, 0, last));
+        }
         // 127.0.0.6 is the kernel's stand-in for native IPv6 sockets.
         let last = *self.dice.pick(&[1, 1, 2, 2, 3, 3, 6]);
         IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
@@ -136,11 +148,27 @@ impl Maker {
 
     fn v4_server(&mut self) -> SocketAddr {
         let last = 1 + self.dice.below(2) as u8;
-        self.server(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)))
+        let address = match self.remote {
+            true => Ipv4Addr::new(10, 77, 0, 2),
+            false => Ipv4Addr::new(127, 0, 0, last),
+        };
+        self.server(IpAddr::V4(address))
     }
 
     fn v6_server(&mut self) -> SocketAddr {
-        self.server(IpAddr::V6(Ipv6Addr::LOCALHOST))
+        let address = match self.remote {
+            true => Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 2),
+            false => Ipv6Addr::LOCALHOST,
+        };
+        self.server(IpAddr::V6(address))
+    }
+
+    /// The client's own IPv6 address.
+    fn v6_source(&self) -> IpAddr {
+        IpAddr::V6(match self.remote {
+            true => Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1),
+            false => Ipv6Addr::LOCALHOST,
+        })
     }
 
     fn port(&mut self) -> u16 {
@@ -148,11 +176,12 @@ impl Maker {
     }
 
     fn options(&mut self) -> AskOptions {
+        let link = if self.remote { CLIENT_LINK } else { "lo" };
         let dice = &mut self.dice;
         let (low, high) = (self.range.low(), self.range.high());
         AskOptions {
             reuseaddr: dice.one_in(6),
-            device: dice.one_in(8).then(|| "lo".into()),
+            device: dice.one_in(8).then(|| link.into()),
             range: dice.one_in(10).then(|| {
                 let first = low + dice.below(u64::from(high - low) + 1) as u16;
                 SocketPortRange { low: first, high }
@@ -248,7 +277,7 @@ impl Maker {
         let server = self.v6_server();
         let ask = Ask::connect(self.peer(server, &options)).with(options);
         let ask = if self.dice.one_in(4) {
-            ask.bound(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0))
+            ask.bound(SocketAddr::new(self.v6_source(), 0))
         } else {
             ask
         };
@@ -295,7 +324,7 @@ impl Maker {
         match self.dice.below(6) {
             0 => (IpAddr::V4(Ipv4Addr::UNSPECIFIED), Family::V4),
             1 => (IpAddr::V6(Ipv6Addr::UNSPECIFIED), Family::V6),
-            2 => (IpAddr::V6(Ipv6Addr::LOCALHOST), Family::V6),
+            2 => (self.v6_source(), Family::V6),
             _ => (self.source(), Family::V4),
         }
     }
