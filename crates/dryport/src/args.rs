@@ -190,7 +190,7 @@ pub enum GroupKey {
 /// Arguments of `headroom`.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct HeadroomArgs {
-    /// Where to: ADDRESS:PORT, [IPV6]:PORT or NAME:PORT (a name is resolved, its first address
+    /// Where to: ADDRESS:PORT, `[IPV6]:PORT` or NAME:PORT (a name is resolved, its first address
     /// taken)
     #[arg(value_name = "DEST:PORT")]
     pub destination: Destination,

@@ -14,9 +14,9 @@ use rustix::mount::{
 };
 use rustix::process::{Gid, Resource, Rlimit, Uid, getrlimit, setrlimit};
 use rustix::thread::{
-    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, UnshareFlags, set_capabilities,
+    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, set_capabilities,
     set_capabilities_secure_bits, set_name, set_thread_groups, set_thread_res_gid,
-    set_thread_res_uid, unshare_unsafe,
+    set_thread_res_uid,
 };
 
 /// `nobody`.
@@ -153,8 +153,7 @@ fn launch(words: &[&str]) -> ! {
     let (mut steps, program) = (&words[..end], &words[end + 1..]);
     let has_mounts = steps.iter().any(|word| *word != "ordinary");
     if has_mounts {
-        // SAFETY: a mount namespace shares no descriptors; this process has one thread.
-        unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         mount_change("/", private).unwrap();
     }
