@@ -14,7 +14,7 @@ use dryport_host::survey::{self, HeadroomSurvey, Means};
 use dryport_host::{read_limits, with_route_source};
 use dryport_lab::random::{self, REUSE_DELAY_MS};
 use dryport_lab::{Granted, Privilege, Scenario, Stage, Step};
-use dryport_model::{Class, Coverage, Fact, Request, Seen};
+use dryport_model::{Class, Coverage, Fact, MOST_REQUESTS, Request, Seen, Thresholds};
 use libtest_mimic::{Arguments, Failed, Trial};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_thread_res_uid};
 
@@ -110,6 +110,10 @@ fn compare(scenario: &Scenario, privilege: Privilege) -> Result<(), String> {
     for _ in 0..TRIES {
         let (mut stage, youth) = play(scenario).map_err(|error| format!("the lab: {error}"))?;
         let predictions = predict(&stage, privilege)?;
+        let census = stage
+            .client()
+            .run(census_agrees)
+            .map_err(|e| format!("the lab: {e}"))?;
         let granted = stage
             .grant_all()
             .map_err(|error| format!("the lab: {error}"))?;
@@ -118,7 +122,7 @@ fn compare(scenario: &Scenario, privilege: Privilege) -> Result<(), String> {
             for (who, prediction) in &predictions {
                 check(who, prediction, &granted)?;
             }
-            return Ok(());
+            return census;
         }
     }
     Err("the lab: the machine is too slow for this state".into())
@@ -193,6 +197,30 @@ fn become_ordinary(privilege: Privilege) -> Result<(), String> {
         },
     )
     .map_err(|error| format!("capset: {error}"))
+}
+
+/// `check` counts every request in one pass, `headroom` one at a time: both must say the same.
+fn census_agrees() -> Result<(), String> {
+    let read = read_limits(true).map_err(|error| error.to_string())?;
+    let survey = survey::census(&read, &Thresholds::default(), Means::ALL)
+        .map_err(|error| error.to_string())?;
+    let census = &survey.census;
+    let mut uses = vec![census.any_new_destination()];
+    uses.extend(census.tcp_requests(MOST_REQUESTS));
+    uses.extend(census.bind_requests());
+    uses.extend(census.udp_requests());
+    for used in uses {
+        let alone = survey::headroom(&used.request, &read, Means::ALL)
+            .map_err(|error| error.to_string())?;
+        let (ledger, headroom) = (alone.classes.ledger(), alone.classes.headroom());
+        if (used.ledger, used.headroom) != (ledger, headroom) {
+            return Err(format!(
+                "check and headroom differ for {:?}: {:?} {:?}, alone {ledger:?} {headroom:?}",
+                used.request, used.ledger, used.headroom
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check(who: &str, prediction: &HeadroomSurvey, granted: &Granted) -> Result<(), String> {
