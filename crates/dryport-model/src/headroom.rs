@@ -49,6 +49,16 @@ pub struct HeadroomCount<'a> {
     buckets: Buckets,
     holds: Box<[u8; 65536]>,
     waiting: Vec<(u16, u32)>,
+    /// Sockets that programs hold on ports of the range.
+    holders: Vec<Holder>,
+}
+
+#[derive(Clone, Copy)]
+struct Holder {
+    port: u16,
+    /// Stands in the way of this very request, not only of all by its bind bucket.
+    direct: bool,
+    inode: u32,
 }
 
 impl<'a> HeadroomCount<'a> {
@@ -62,6 +72,7 @@ impl<'a> HeadroomCount<'a> {
             buckets: Buckets::new(limits.features),
             holds: Box::new([0; 65536]),
             waiting: Vec::new(),
+            holders: Vec::new(),
         }
     }
 
@@ -79,9 +90,33 @@ impl<'a> HeadroomCount<'a> {
             Claim::Address { .. } => self.address_bits(socket),
             Claim::Bucket => 0,
         };
+        if socket.inode != 0 {
+            let (port, inode) = (socket.local.port(), socket.inode);
+            self.holders.push(Holder {
+                port,
+                direct: bits != 0,
+                inode,
+            });
+        }
         if let Some(slot) = self.holds.get_mut(usize::from(socket.local.port())) {
             *slot |= bits;
         }
+    }
+
+    /// Inodes of the sockets that take ports from the request: those in its way, and those on
+    /// ports that are locked for all.
+    #[must_use]
+    pub fn holders(&self, classes: &PortClasses) -> Vec<u32> {
+        let takes = |holder: &&Holder| match classes.class(holder.port) {
+            Some(Class::Locked) => true,
+            Some(Class::InUse) => holder.direct,
+            _ => false,
+        };
+        self.holders
+            .iter()
+            .filter(takes)
+            .map(|holder| holder.inode)
+            .collect()
     }
 
     fn tuple_bits(&mut self, socket: &Socket) -> u8 {

@@ -1,7 +1,8 @@
 //! What the binary hands over to be shown. Plain values; nothing is computed here.
 
 use dryport_model::{
-    Coverage, Level, Limits, Owner, Owners, PortClasses, Request, RequestVerdict, Socket, Verdict,
+    Coverage, Level, Limits, Owner, OwnerShare, Owners, PortClasses, Request, RequestVerdict,
+    Socket, Verdict,
 };
 
 /// A network namespace as reports name it.
@@ -99,6 +100,10 @@ pub struct HeadroomAnswer<'a> {
     pub time_wait_left_ms: Option<(u32, u32)>,
     /// Name of the interface `request.device`.
     pub device_name: Option<String>,
+    /// Who holds the ports, the largest share first.
+    pub shares: &'a [OwnerShare],
+    /// The processes that `shares` point to; `None` where nobody looked.
+    pub owners: Option<&'a Owners>,
     /// What was seen and what was not.
     pub coverage: &'a [Coverage],
     /// More to know, a sentence each; [`crate::request_notes`] are added to them.

@@ -218,6 +218,9 @@ pub struct HeadroomArgs {
     /// Look at another network namespace: a name of `ip netns`, or pid:N for that of a process
     #[arg(long, value_name = "NAME|pid:N")]
     pub netns: Option<NamespaceSpec>,
+    /// Do not look up which processes hold the ports; faster
+    #[arg(long)]
+    pub no_owners: bool,
     #[command(flatten)]
     pub thresholds: ThresholdArgs,
 }

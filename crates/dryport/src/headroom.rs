@@ -4,15 +4,17 @@ use std::net::{IpAddr, SocketAddr};
 
 use dryport_host::survey::{self, Means};
 use dryport_host::{
-    Namespace, device_index, device_name, must_be_local, read_limits, resolve, route_to,
+    Namespace, OwnerWalk, device_index, device_name, must_be_local, read_limits, read_owners_here,
+    resolve, route_to,
 };
-use dryport_model::{Family, Limits, Method, Protocol, Request, Thresholds};
+use dryport_model::{Coverage, Family, Limits, Method, Owners, Protocol, Request, Thresholds};
 use dryport_report::{HeadroomAnswer, NamespaceName, json, text};
 
 use crate::args::HeadroomArgs;
 use crate::destination::{Destination, Host};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use crate::owners::owners_coverage;
 
 /// Answers the command.
 pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
@@ -31,6 +33,12 @@ pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
         thresholds.at_worst(&ledger, headroom),
     );
     let namespace = Namespace::current()?;
+    let mut coverage = survey.coverage;
+    let owners = owners_of(args, &survey.holders, &mut coverage)?;
+    let shares = owners
+        .as_ref()
+        .map(|owners| owners.shares(survey.holders.iter().copied()))
+        .unwrap_or_default();
     let answer = HeadroomAnswer {
         request: &request,
         namespace: NamespaceName {
@@ -46,7 +54,9 @@ pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
         } else {
             device_name(request.device)
         },
-        coverage: &survey.coverage,
+        shares: &shares,
+        owners: owners.as_ref(),
+        coverage: &coverage,
         notes: notes(&request, &read.limits),
     };
     output.write(|mut out| match (output.json, output.quiet) {
@@ -55,6 +65,24 @@ pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
         (false, false) => out.write_all(text::headroom(&answer, output.screen).as_bytes()),
     })?;
     Ok(level.into())
+}
+
+/// Who holds the ports. Nobody is looked for where nothing is held.
+fn owners_of(
+    args: &HeadroomArgs,
+    holders: &[u32],
+    coverage: &mut Vec<Coverage>,
+) -> Result<Option<Owners>, Failure> {
+    if args.no_owners || holders.is_empty() {
+        return Ok(None);
+    }
+    let mut walk = read_owners_here()?;
+    let unowned = |walk: &OwnerWalk| walk.owners.count_unowned(holders.to_vec()) as u64;
+    if walk.can_extend() && unowned(&walk) > 0 {
+        walk = walk.extend();
+    }
+    coverage.push(owners_coverage(Some(&walk), unowned(&walk)));
+    Ok(Some(walk.owners))
 }
 
 fn resolved(destination: &Destination) -> Result<(IpAddr, Option<String>), Failure> {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::answer::{Answer, AnswerFacts};
+use super::parts::Owner;
 use crate::{HeadroomAnswer, request_notes};
 
 /// How many more times one request is granted, and why.
@@ -15,6 +16,8 @@ pub struct HeadroomDocument<'a> {
     schema: &'static str,
     #[serde(flatten)]
     answer: Answer<'a>,
+    /// Who holds the ports, the largest share first; null where nobody looked.
+    owners: Option<Vec<Owner<'a>>>,
 }
 
 impl<'a> HeadroomDocument<'a> {
@@ -39,6 +42,7 @@ impl<'a> HeadroomDocument<'a> {
                 coverage: answer.coverage,
                 notes,
             }),
+            owners: Owner::list(answer.owners, answer.shares),
         }
     }
 }

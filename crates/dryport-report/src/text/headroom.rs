@@ -40,6 +40,7 @@ pub fn headroom(answer: &HeadroomAnswer<'_>, screen: Screen) -> String {
     lines.gap();
     write_ledger(&mut lines, answer, &ledger);
     lines.gap();
+    write_holders(&mut lines, answer);
     lines.hang("", "", &when_dry(answer, headroom), None);
     let mut notes = answer.notes.clone();
     notes.extend(request_notes(answer.request, &ledger, headroom));
@@ -133,6 +134,42 @@ fn write_ledger(lines: &mut Lines, answer: &HeadroomAnswer<'_>, ledger: &Ledger)
     );
     let ends = format!("{}–{}", range.low(), range.high());
     lines.hang(&head, &head, &ends, Some(Tone::Faint));
+}
+
+/// The largest shares, one line each.
+fn write_holders(lines: &mut Lines, answer: &HeadroomAnswer<'_>) {
+    const MOST: usize = 3;
+    let Some(owners) = answer.owners else { return };
+    for (index, share) in answer.shares.iter().take(MOST).enumerate() {
+        let Some(process) = owners.processes.get(share.process as usize) else {
+            continue;
+        };
+        let label = if index == 0 { "held by  " } else { "         " };
+        let ports = plural(u64::from(share.ports), "port", "ports");
+        let text = format!(
+            "{}  {} {ports}",
+            phrase::process(process),
+            grouped(share.ports)
+        );
+        lines.hang(label, label, &text, None);
+    }
+    if let Some(rest) = answer
+        .shares
+        .len()
+        .checked_sub(MOST)
+        .filter(|rest| *rest > 0)
+    {
+        let processes = plural(rest as u64, "process", "processes");
+        lines.hang(
+            "         ",
+            "         ",
+            &format!("{rest} more {processes}"),
+            None,
+        );
+    }
+    if !answer.shares.is_empty() {
+        lines.gap();
+    }
 }
 
 /// What it means for this request that a port is in a class.

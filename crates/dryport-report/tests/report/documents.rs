@@ -30,6 +30,11 @@ fn holds_to(file: &str, text: &[u8]) -> Value {
 fn headroom(scene: &Scene, request: Request) -> Vec<u8> {
     let count = scene.count(request);
     let classes = count.classes();
+    let shares = scene
+        .owners
+        .as_ref()
+        .map(|owners| owners.shares(count.holders(&classes).into_iter()))
+        .unwrap_or_default();
     let answer = HeadroomAnswer {
         request: &request,
         namespace: scene.namespace.clone(),
@@ -38,6 +43,8 @@ fn headroom(scene: &Scene, request: Request) -> Vec<u8> {
         level_is_uncertain: false,
         time_wait_left_ms: count.time_wait_left_ms(&classes),
         device_name: Some("eth0".into()),
+        shares: &shares,
+        owners: scene.owners.as_ref(),
         coverage: &scene.coverage,
         notes: vec!["A note.".into()],
     };

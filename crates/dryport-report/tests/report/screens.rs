@@ -153,6 +153,11 @@ fn headroom_of(name: &str, scene: &Scene, request: Request) {
     let thresholds = Thresholds::default();
     let (ledger, headroom): (_, Headroom) = (classes.ledger(), classes.headroom());
     let level = thresholds.at_worst(&ledger, headroom);
+    let shares = scene
+        .owners
+        .as_ref()
+        .map(|owners| owners.shares(count.holders(&classes).into_iter()))
+        .unwrap_or_default();
     let answer = HeadroomAnswer {
         request: &request,
         namespace: scene.namespace.clone(),
@@ -161,6 +166,8 @@ fn headroom_of(name: &str, scene: &Scene, request: Request) {
         level_is_uncertain: level != thresholds.at_best(&ledger, headroom),
         time_wait_left_ms: count.time_wait_left_ms(&classes),
         device_name: None,
+        shares: &shares,
+        owners: scene.owners.as_ref(),
         coverage: &scene.coverage,
         notes: Vec::new(),
     };

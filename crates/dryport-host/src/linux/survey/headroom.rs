@@ -18,6 +18,8 @@ pub struct HeadroomSurvey {
     pub classes: PortClasses,
     /// Milliseconds until the first and the last port in TIME_WAIT comes back.
     pub time_wait_left_ms: Option<(u32, u32)>,
+    /// Inodes of the sockets that take ports from the request.
+    pub holders: Vec<u32>,
     /// What was seen and what was not.
     pub coverage: Vec<Coverage>,
 }
@@ -50,9 +52,11 @@ pub fn headroom(request: &Request, read: &LimitsRead, means: Means) -> Result<He
     }
     let classes = count.classes();
     let time_wait_left_ms = count.time_wait_left_ms(&classes);
+    let holders = count.holders(&classes);
     Ok(HeadroomSurvey {
         classes,
         time_wait_left_ms,
+        holders,
         coverage,
     })
 }
