@@ -16,7 +16,7 @@ use crate::topology::CLIENT_LINK;
 
 /// Milliseconds after which a TIME_WAIT may be taken over in a random state; young ones must stay
 /// below it until the state was measured, old ones are made to pass it.
-pub const REUSE_DELAY_MS: u64 = 900;
+pub const REUSE_DELAY_MS: u64 = 1500;
 
 /// The random state of a seed.
 #[must_use]

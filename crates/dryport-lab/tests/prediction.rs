@@ -105,7 +105,7 @@ fn random_state(seed: u64, privilege: Privilege) -> Result<(), Failed> {
 /// Predicts, counts, compares. Done anew if the machine was so slow that young TIME_WAITs grew
 /// old in between.
 fn compare(scenario: &Scenario, privilege: Privilege) -> Result<(), String> {
-    const TRIES: u32 = 5;
+    const TRIES: u32 = 8;
     let fresh_for = Duration::from_millis(REUSE_DELAY_MS - 200);
     for _ in 0..TRIES {
         let (mut stage, youth) = play(scenario).map_err(|error| format!("the lab: {error}"))?;

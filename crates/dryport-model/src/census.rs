@@ -93,9 +93,18 @@ pub struct Census<'a> {
     requests: Vec<(SocketKey, u32)>,
     entries: Vec<Entry>,
     bound: Vec<BoundSocket>,
+    /// Accepted sockets whose listener is gone: no request of ours, but in the way of a `bind()`.
+    children: Vec<Entry>,
     udp: [UdpUse<'a>; 2],
+    /// Made by [`Census::count_bind_requests`].
+    binds: Vec<BindUse<'a>>,
     sockets: u64,
     listeners: Listeners,
+}
+
+struct BindUse<'a> {
+    count: HeadroomCount<'a>,
+    inodes: Vec<u32>,
 }
 
 struct UdpUse<'a> {
@@ -128,6 +137,8 @@ impl<'a> Census<'a> {
             requests: Vec::new(),
             entries: Vec::new(),
             bound: Vec::new(),
+            children: Vec::new(),
+            binds: Vec::new(),
             udp: [
                 UdpUse::new(Family::V4, limits),
                 UdpUse::new(Family::V6, limits),
@@ -175,10 +186,11 @@ impl<'a> Census<'a> {
         match socket.state {
             State::Listen | State::BoundInactive => {
                 if socket.state == State::Listen {
+                    let own = (socket.local.ip(), socket.v6only == Some(true));
                     self.listeners
                         .entry(socket.local.port())
                         .or_default()
-                        .push(socket.local.ip());
+                        .push(own);
                 }
                 self.bound.push(BoundSocket {
                     socket: *socket,
@@ -392,34 +404,41 @@ impl<'a> Census<'a> {
 
     /// Leaves out client sockets that turned out to be accepted ones, by local and remote end.
     pub fn forget(&mut self, is_accepted: impl Fn(SocketAddr, SocketAddr) -> bool) {
-        let requests = &mut self.requests;
+        let (requests, children) = (&mut self.requests, &mut self.children);
         self.entries.retain(|entry| {
             let Some((key, sockets)) = requests.get_mut(entry.request as usize) else {
                 return true;
             };
             let accepted = is_accepted(SocketAddr::new(key.source, entry.port), key.destination);
-            *sockets -= u32::from(accepted);
+            if accepted {
+                *sockets -= 1;
+                children.push(*entry);
+            }
             !accepted
         });
     }
 
-    /// The UDP counts, so that their untold ports can be asked of the kernel.
-    pub fn udp_counts(&mut self) -> impl Iterator<Item = &mut HeadroomCount<'a>> {
-        self.udp
-            .iter_mut()
-            .filter(|udp| !udp.sockets.is_empty())
-            .map(|udp| &mut udp.count)
+    /// The counts whose untold ports can be asked of the kernel one by one: UDP, and `bind()` once
+    /// [`Census::count_bind_requests`] was called.
+    pub fn address_counts(&mut self) -> impl Iterator<Item = &mut HeadroomCount<'a>> {
+        let udp = self.udp.iter_mut().filter(|udp| !udp.sockets.is_empty());
+        let binds = self.binds.iter_mut().map(|bind| &mut bind.count);
+        udp.map(|udp| &mut udp.count).chain(binds)
     }
 }
 
-type Listeners = HashMap<u16, Vec<IpAddr>, FixedState>;
+/// Listeners by port: their address, and whether they take IPv6 alone.
+type Listeners = HashMap<u16, Vec<(IpAddr, bool)>, FixedState>;
 
 fn listens(listeners: &Listeners, local: SocketAddr) -> bool {
-    listeners.get(&local.port()).is_some_and(|addresses| {
-        addresses
-            .iter()
-            .any(|own| own.is_unspecified() || *own == local.ip())
-    })
+    let takes = |(own, v6only): &(IpAddr, bool)| {
+        let same_family = own.is_ipv4() == local.is_ipv4();
+        // The IPv6 wildcard takes IPv4 as well, unless it is v6only.
+        *own == local.ip() || (own.is_unspecified() && (same_family || (own.is_ipv6() && !v6only)))
+    };
+    listeners
+        .get(&local.port())
+        .is_some_and(|own| own.iter().any(takes))
 }
 
 fn as_v6(address: IpAddr) -> Ipv6Addr {

@@ -142,6 +142,10 @@ impl<'a> Groups<'a> {
             By::Destination if socket.remote.port() == 0 => {
                 if socket.state == State::Listen {
                     self.listeners.insert((seen.namespace.inode, socket.local));
+                    if socket.local.ip().is_unspecified() && socket.v6only == Some(false) {
+                        let v4 = SocketAddr::from(([0, 0, 0, 0], socket.local.port()));
+                        self.listeners.insert((seen.namespace.inode, v4));
+                    }
                 }
                 Key::NoDestination
             }
@@ -159,10 +163,11 @@ impl<'a> Groups<'a> {
     /// Whether a listener seen so far has the socket's local end.
     fn is_accepted(&self, seen: &SeenSocket<'_>) -> bool {
         let local = seen.socket.local;
-        let wildcards = [IpAddr::from([0; 4]), IpAddr::from([0; 16])];
-        let ends = wildcards.into_iter().chain([local.ip()]);
+        let (v4, v6) = (IpAddr::from([0; 4]), IpAddr::from([0; 16]));
+        // A listener on :: that takes IPv6 alone is not remembered under 0.0.0.0.
+        let wildcard = if local.is_ipv4() { v4 } else { v6 };
         seen.socket.protocol == Protocol::Tcp
-            && ends.into_iter().any(|address| {
+            && [wildcard, local.ip()].into_iter().any(|address| {
                 let end = SocketAddr::new(address, local.port());
                 self.listeners.contains(&(seen.namespace.inode, end))
             })

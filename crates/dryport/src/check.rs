@@ -26,7 +26,7 @@ pub fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
     {
         Namespace::enter(spec)?;
     }
-    let read = read_limits(false)?;
+    let read = read_limits(true)?;
     let mut seen = Seen::gather(&read, args)?;
     seen.verdict
         .causes

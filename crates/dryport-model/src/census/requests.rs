@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use super::{Census, Entry, Hold, MOST_SOURCES, RequestUse, SocketKey};
+use super::{BindUse, Census, Entry, Hold, MOST_SOURCES, RequestUse, SocketKey};
 use crate::headroom::walks_by_parity;
 use crate::{
     BucketState, Class, Family, HeadroomCount, Origin, PortClasses, PortSet, Protocol, Request,
@@ -188,58 +188,14 @@ impl Census<'_> {
         })
     }
 
-    /// `bind(source, 0)` for every source address that programs bind to without choosing the port.
+    /// `bind(source, 0)` for every source address that programs bind to without choosing the port,
+    /// as counted by [`Census::count_bind_requests`].
     #[must_use]
     pub fn bind_requests(&self) -> Vec<RequestUse> {
-        let idle = self
-            .bound
+        self.binds
             .iter()
-            .filter(|b| b.socket.state == State::BoundInactive && b.fixed_port == Some(false))
-            .map(|b| (b.socket.local.ip(), b.socket.family));
-        let connected = self
-            .entries
-            .iter()
-            .filter(|entry| self.buckets.state(entry.port) == BucketState::Locked)
-            .filter_map(|entry| self.requests.get(entry.request as usize))
-            .map(|(key, _)| (key.source, Family::of(key.source)));
-        let mut users: HashMap<(IpAddr, Family), u32, FixedState> = HashMap::default();
-        for source in idle.chain(connected) {
-            *users.entry(source).or_default() += 1;
-        }
-        // A few such sockets are no fleet that could run dry.
-        let least = (self.limits.range.size() / 100).max(4);
-        let mut sources: Vec<_> = users.into_iter().filter(|(_, n)| *n >= least).collect();
-        sources.sort_unstable_by_key(|(source, n)| (core::cmp::Reverse(*n), *source));
-        sources.truncate(MOST_SOURCES);
-        sources
-            .into_iter()
-            .map(|((source, family), _)| self.bind_request(source, family))
+            .map(|bind| use_of(&bind.count, bind.inodes.clone()))
             .collect()
-    }
-
-    fn bind_request(&self, source: IpAddr, family: Family) -> RequestUse {
-        let request = Request {
-            family,
-            ..Request::tcp_bind(source)
-        };
-        let mut count = HeadroomCount::new(request, self.limits);
-        let mut inodes = Vec::new();
-        for bound in &self.bound {
-            count.observe(&bound.socket);
-            if bound.socket.local.ip() == source && bound.socket.inode != 0 {
-                inodes.push(bound.socket.inode);
-            }
-        }
-        for entry in &self.entries {
-            let Some((key, _)) = self.requests.get(entry.request as usize) else {
-                continue;
-            };
-            count.observe(&as_socket(key, entry));
-            if key.source == source && entry.inode != 0 {
-                inodes.push(entry.inode);
-            }
-        }
-        use_of(&count, inodes)
     }
 
     /// UDP automatic ports, for each family that holds any in the range.
@@ -255,6 +211,78 @@ impl Census<'_> {
                 )
             })
             .collect()
+    }
+}
+
+/// A local address that programs bind to.
+type BindSource = (IpAddr, Family, bool);
+
+impl<'a> Census<'a> {
+    /// Finds out which source addresses programs bind to without choosing the port, and counts
+    /// what is left for one more. Call it once it is known which ports are locked.
+    pub fn count_bind_requests(&mut self) {
+        self.binds = self
+            .bind_sources()
+            .into_iter()
+            .map(|from| self.count_binds(from))
+            .collect();
+    }
+
+    fn bind_sources(&self) -> Vec<BindSource> {
+        let idle = self
+            .bound
+            .iter()
+            .map(|bound| (bound.fixed_port, bound.socket))
+            .filter(|(fixed, socket)| socket.state == State::BoundInactive && *fixed == Some(false))
+            .map(|(_, socket)| {
+                (
+                    socket.local.ip(),
+                    socket.family,
+                    socket.v6only.unwrap_or(false),
+                )
+            });
+        let connected = self
+            .entries
+            .iter()
+            .filter(|entry| self.buckets.state(entry.port) == BucketState::Locked)
+            .filter_map(|entry| self.requests.get(entry.request as usize))
+            .map(|(key, _)| (key.source, Family::of(key.source), false));
+        let mut users: HashMap<BindSource, u32, FixedState> = HashMap::default();
+        for source in idle.chain(connected) {
+            *users.entry(source).or_default() += 1;
+        }
+        // A few such sockets are no fleet that could run dry.
+        let least = (self.limits.range.size() / 100).max(4);
+        let mut sources: Vec<_> = users.into_iter().filter(|(_, n)| *n >= least).collect();
+        sources.sort_unstable_by_key(|(source, n)| (core::cmp::Reverse(*n), *source));
+        sources.truncate(MOST_SOURCES);
+        sources.into_iter().map(|(source, _)| source).collect()
+    }
+
+    fn count_binds(&self, (source, family, v6only): BindSource) -> BindUse<'a> {
+        let request = Request {
+            family,
+            v6only,
+            ..Request::tcp_bind(source)
+        };
+        let mut count = HeadroomCount::new(request, self.limits);
+        let mut inodes = Vec::new();
+        for bound in &self.bound {
+            count.observe(&bound.socket);
+            if bound.socket.local.ip() == source && bound.socket.inode != 0 {
+                inodes.push(bound.socket.inode);
+            }
+        }
+        for entry in self.entries.iter().chain(&self.children) {
+            let Some((key, _)) = self.requests.get(entry.request as usize) else {
+                continue;
+            };
+            count.observe(&as_socket(key, entry));
+            if key.source == source && entry.inode != 0 {
+                inodes.push(entry.inode);
+            }
+        }
+        BindUse { count, inodes }
     }
 }
 

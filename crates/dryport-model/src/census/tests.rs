@@ -117,6 +117,25 @@ fn accepted_sockets_are_no_requests_whichever_comes_first() {
 }
 
 #[test]
+fn a_v6only_listener_accepts_no_ipv4() {
+    let limits = limits(20000, 20007);
+    let listener = |v6only| Socket {
+        family: Family::V6,
+        v6only: Some(v6only),
+        ..socket(State::Listen, "[::]:20003", "[::]:0")
+    };
+    let client = client(20003, "127.0.0.1:9000");
+    assert_eq!(
+        census(&limits, &[listener(true), client]).request_count(),
+        1
+    );
+    assert_eq!(
+        census(&limits, &[listener(false), client]).request_count(),
+        0
+    );
+}
+
+#[test]
 fn a_tuple_held_with_and_without_a_device_counts_once_for_each_request() {
     let limits = limits(20000, 20007);
     let plain = client(20000, "127.0.0.1:9000");

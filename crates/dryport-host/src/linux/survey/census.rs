@@ -59,9 +59,11 @@ pub fn census<'a>(
     let timestamps = tell_timestamps(&mut census)?;
     let asked = settle_census(&mut census, thresholds, means);
     forget_orphaned_children(&mut census)?;
+    census.count_bind_requests();
     let mut coverage = vec![sockets, read.coverage()];
     coverage.extend(asked.coverage);
     coverage.extend(timestamps);
+    settle_addresses(&mut census, means, &mut coverage);
     Ok(CensusSurvey {
         census,
         coverage,
@@ -158,18 +160,23 @@ fn settle_census(census: &mut Census<'_>, thresholds: &Thresholds, means: Means)
         }
         None => {}
     }
-    let mut coverage = census_coverage(census, probe.is_some(), means, asked, doubtful.len());
-    for count in census.udp_counts() {
-        let limits = count.limits();
-        let udp = settle(count, means, range).coverage(count, limits);
-        coverage.extend(
-            udp.into_iter()
-                .filter(|coverage| coverage.seen != Seen::Full),
-        );
-    }
     AskedCensus {
         ports: asked,
-        coverage,
+        coverage: census_coverage(census, probe.is_some(), means, asked, doubtful.len()),
+    }
+}
+
+/// Asks about the doubtful ports of UDP and of `bind()`, and tells what is left in doubt.
+fn settle_addresses(census: &mut Census<'_>, means: Means, coverage: &mut Vec<Coverage>) {
+    let range = census.limits().range;
+    for count in census.address_counts() {
+        let limits = count.limits();
+        let left = settle(count, means, range).coverage(count, limits);
+        for gap in left.into_iter().filter(|left| left.seen != Seen::Full) {
+            if !coverage.iter().any(|told| told.fact == gap.fact) {
+                coverage.push(gap);
+            }
+        }
     }
 }
 
