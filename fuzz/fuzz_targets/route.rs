@@ -73,7 +73,13 @@ fn check_routes(address: IpAddr, prefix: u8, oif: u32, gateway: Option<IpAddr>) 
     );
     let local = decode_route(&payload(&add_local_route(address, prefix, oif)));
     assert_eq!(local.expect("a written route reads").oif, Some(oif));
-    let asked = decode_route(&payload(&route_request(1, address, gateway, Some(oif))));
+    let asked = decode_route(&payload(&route_request(
+        1,
+        address,
+        gateway,
+        Some(oif),
+        None,
+    )));
     let source = asked.expect("a question has a route's shape").source;
     assert!(source.is_none() || source == gateway.map(|gateway| gateway.to_canonical()));
 }

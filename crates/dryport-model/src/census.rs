@@ -7,12 +7,12 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::tuple::hold;
 use crate::{
-    BucketState, Buckets, Family, Headroom, HeadroomCount, Ledger, Limits, Protocol, Request,
-    Socket, State, TupleHold,
+    BucketState, Buckets, Family, Headroom, HeadroomCount, Ledger, Limits, PortSet, Protocol,
+    Request, Socket, State, TupleHold,
 };
 
 mod requests;
@@ -77,8 +77,8 @@ pub struct RequestUse {
     pub headroom: Headroom,
     /// Milliseconds until the first and the last port in TIME_WAIT comes back.
     pub time_wait_left_ms: Option<(u32, u32)>,
-    /// Inodes of the sockets that hold ports against it; 0 (a stub) left out.
-    pub inodes: Vec<u32>,
+    /// Ports that are held against it, and the inode of each socket on them; 0 (a stub) left out.
+    pub holders: Vec<(u16, u32)>,
 }
 
 /// Source addresses that `bind()` requests are made for.
@@ -93,6 +93,8 @@ pub struct Census<'a> {
     requests: Vec<(SocketKey, u32)>,
     entries: Vec<Entry>,
     bound: Vec<BoundSocket>,
+    /// Local ends whose program chose the port itself.
+    fixed: HashSet<(IpAddr, u16), FixedState>,
     /// Accepted sockets whose listener is gone: no request of ours, but in the way of a `bind()`.
     children: Vec<Entry>,
     udp: [UdpUse<'a>; 2],
@@ -104,7 +106,7 @@ pub struct Census<'a> {
 
 struct BindUse<'a> {
     count: HeadroomCount<'a>,
-    inodes: Vec<u32>,
+    holders: Vec<(u16, u32)>,
 }
 
 struct UdpUse<'a> {
@@ -137,6 +139,7 @@ impl<'a> Census<'a> {
             requests: Vec::new(),
             entries: Vec::new(),
             bound: Vec::new(),
+            fixed: HashSet::default(),
             children: Vec::new(),
             binds: Vec::new(),
             udp: [
@@ -197,8 +200,9 @@ impl<'a> Census<'a> {
                     fixed_port: None,
                 });
             }
-            // A request socket is a connection that somebody makes to a listener of ours.
-            State::SynRecv => {}
+            // A request socket is a connection that somebody makes to a listener of ours. A full
+            // socket is in this state after a simultaneous open, and has an inode.
+            State::SynRecv if socket.inode == 0 => {}
             // Listeners come first in a dump, so most accepted sockets are known at once; the
             // rest are left out when the ledgers are made.
             _ if self.is_accepted(socket.local) => {}
@@ -268,6 +272,18 @@ impl<'a> Census<'a> {
         &self.bound
     }
 
+    /// Records that a connected socket chose its port itself: it is no user of `bind(addr, 0)`.
+    pub fn set_fixed(&mut self, local: SocketAddr) {
+        self.fixed.insert((local.ip(), local.port()));
+    }
+
+    /// Whether client sockets stand on locked ports, so that it matters how they came by them.
+    #[must_use]
+    pub fn has_locked_clients(&self) -> bool {
+        let locked = |entry: &Entry| self.buckets.state(entry.port) == BucketState::Locked;
+        self.entries.iter().any(locked)
+    }
+
     /// Records which of the bound sockets chose their port themselves (the rows that
     /// `INET_DIAG_BC_AUTO` does not match); all others did not.
     pub fn set_fixed_ports(&mut self, is_fixed: impl Fn(&Socket) -> bool) {
@@ -276,12 +292,12 @@ impl<'a> Census<'a> {
         }
     }
 
-    /// Client sockets in CLOSE_WAIT and their inodes.
-    pub fn close_wait(&self) -> impl Iterator<Item = u32> + '_ {
+    /// Client sockets in CLOSE_WAIT: port and inode.
+    pub fn close_wait(&self) -> impl Iterator<Item = (u16, u32)> + '_ {
         self.entries
             .iter()
             .filter(|entry| entry.state == State::CloseWait)
-            .map(|entry| entry.inode)
+            .map(|entry| (entry.port, entry.inode))
     }
 
     /// Inodes of every socket in the range that a program holds, listening and UDP ones included.
@@ -324,6 +340,27 @@ impl<'a> Census<'a> {
                     && self.buckets.state(*port) == BucketState::Unknown
             })
             .collect()
+    }
+
+    /// The same with the ports of the busiest request last: whether those are locked changes
+    /// nothing for it, so the others settle more.
+    #[must_use]
+    pub fn ports_to_probe_by_worth(&self) -> Vec<u16> {
+        let counts = self.requests.iter().enumerate();
+        let busiest = counts
+            .max_by_key(|(_, (_, sockets))| *sockets)
+            .map(|(index, _)| index);
+        let own: PortSet = self
+            .entries
+            .iter()
+            .filter(|entry| Some(entry.request as usize) == busiest)
+            .map(|entry| entry.port)
+            .collect();
+        let (last, first): (Vec<u16>, Vec<u16>) = self
+            .ports_to_probe()
+            .into_iter()
+            .partition(|port| own.contains(*port));
+        [first, last].concat()
     }
 
     /// Destinations of TIME_WAITs of which it is untold whether they had TCP timestamps, the one
@@ -373,33 +410,6 @@ impl<'a> Census<'a> {
         let listeners = core::mem::take(&mut self.listeners);
         self.forget(|local, _| listens(&listeners, local));
         self.listeners = listeners;
-    }
-
-    /// Ports that look like those of a closed listener whose connections live on: locked, and held
-    /// by several connections of one local address. At most `most`.
-    #[must_use]
-    pub fn ports_of_gone_listeners(&self, most: usize) -> Vec<u16> {
-        let mut users: HashMap<(IpAddr, u16), u32, FixedState> = HashMap::default();
-        for entry in self
-            .entries
-            .iter()
-            .filter(|entry| entry.hold == Hold::InUse)
-        {
-            if self.buckets.state(entry.port) == BucketState::Locked
-                && let Some((key, _)) = self.requests.get(entry.request as usize)
-            {
-                *users.entry((key.source, entry.port)).or_default() += 1;
-            }
-        }
-        let mut ports: Vec<u16> = users
-            .into_iter()
-            .filter(|(_, n)| *n > 1)
-            .map(|((_, port), _)| port)
-            .collect();
-        ports.sort_unstable();
-        ports.dedup();
-        ports.truncate(most);
-        ports
     }
 
     /// Leaves out client sockets that turned out to be accepted ones, by local and remote end.

@@ -16,7 +16,8 @@ pub enum Overlap {
     No,
     /// They do.
     Yes,
-    /// It depends on the old socket's `IPV6_V6ONLY`, which is not told for connected sockets.
+    /// It depends on the old socket's `IPV6_V6ONLY`, which is not told for connected sockets, or on
+    /// whether it is more than a request.
     Untold,
 }
 
@@ -69,8 +70,9 @@ fn wildcard_v4(address: Ipv4Addr, family: Family) -> bool {
     address.is_unspecified() && family == Family::V4
 }
 
-/// Whether `socket` stands in the way of an address claim on its port. A TCP request socket
-/// (SYN_RECV) owns no port of its own.
+/// Whether `socket` stands in the way of an address claim on its port. A TCP request socket owns no
+/// port of its own; a full socket in SYN_RECV (after a simultaneous open) does, and has an inode
+/// while a program holds it.
 #[must_use]
 pub fn claim_conflict(claim: &Claim, socket: &Socket) -> Overlap {
     let Claim::Address {
@@ -82,16 +84,19 @@ pub fn claim_conflict(claim: &Claim, socket: &Socket) -> Overlap {
     else {
         return Overlap::No;
     };
-    if socket.protocol == Protocol::Tcp && socket.state == State::SynRecv {
-        return Overlap::No;
-    }
     if device != 0 && socket.device != 0 && device != socket.device {
         return Overlap::No;
     }
     if socket.protocol == Protocol::Udp && meets_stand_in(local, socket.local.ip()) {
         return Overlap::unless(socket.v6only);
     }
-    address_overlap(local, family, v6only, socket.local.ip(), socket.v6only)
+    let overlap = address_overlap(local, family, v6only, socket.local.ip(), socket.v6only);
+    let may_own_nothing =
+        socket.protocol == Protocol::Tcp && socket.state == State::SynRecv && socket.inode == 0;
+    match overlap {
+        Overlap::Yes if may_own_nothing => Overlap::Untold,
+        overlap => overlap,
+    }
 }
 
 /// Native IPv6 sockets keep 127.0.0.6 where an IPv4 address is expected (`LOOPBACK4_IPV6`), and

@@ -103,20 +103,17 @@ impl<'a> HeadroomCount<'a> {
         }
     }
 
-    /// Inodes of the sockets that take ports from the request: those in its way, and those on
-    /// ports that are locked for all.
+    /// Ports that are taken from the request, and the inode of each socket on them that takes it:
+    /// those in its way, and those on ports that are locked for all.
     #[must_use]
-    pub fn holders(&self, classes: &PortClasses) -> Vec<u32> {
+    pub fn holders(&self, classes: &PortClasses) -> Vec<(u16, u32)> {
         let takes = |holder: &&Holder| match classes.class(holder.port) {
             Some(Class::Locked) => true,
             Some(Class::InUse) => holder.direct,
             _ => false,
         };
-        self.holders
-            .iter()
-            .filter(takes)
-            .map(|holder| holder.inode)
-            .collect()
+        let taking = self.holders.iter().filter(takes);
+        taking.map(|holder| (holder.port, holder.inode)).collect()
     }
 
     fn tuple_bits(&mut self, socket: &Socket) -> u8 {

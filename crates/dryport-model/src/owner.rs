@@ -89,25 +89,24 @@ impl Owners {
         inodes.iter().filter(is_unowned).count()
     }
 
-    /// Counts sockets by process, the largest share first. A socket that several processes hold
-    /// counts for each.
+    /// Counts ports by process, the largest share first, from ports and the inodes of the sockets
+    /// on them. A port that several processes hold counts for each; one that a process holds many
+    /// sockets on (the children of a listener) counts once for it.
     #[must_use]
-    pub fn shares(&self, inodes: impl Iterator<Item = u32>) -> Vec<OwnerShare> {
-        let mut counts = alloc::vec![0_u32; self.processes.len()];
-        for inode in inodes {
-            for (process, _) in self.of(inode) {
-                if let Some(count) = counts.get_mut(process as usize) {
-                    *count += 1;
-                }
-            }
-        }
-        let mut shares: Vec<OwnerShare> = counts
-            .into_iter()
-            .enumerate()
-            .filter(|(_, ports)| *ports > 0)
-            .map(|(process, ports)| OwnerShare {
-                process: process as u32,
-                ports,
+    pub fn shares(&self, holders: impl Iterator<Item = (u16, u32)>) -> Vec<OwnerShare> {
+        let mut held: Vec<(u32, u16)> = holders
+            .flat_map(|(port, inode)| self.of(inode).map(move |(process, _)| (process, port)))
+            .collect();
+        held.sort_unstable();
+        held.dedup();
+        let mut shares: Vec<OwnerShare> = held
+            .chunk_by(|(one, _), (other, _)| one == other)
+            .filter_map(|ports| {
+                let (process, _) = *ports.first()?;
+                Some(OwnerShare {
+                    process,
+                    ports: ports.len() as u32,
+                })
             })
             .collect();
         shares.sort_by_key(|share| (core::cmp::Reverse(share.ports), share.process));
@@ -130,7 +129,7 @@ mod tests {
             [(50, 1), (40, 0), (40, 1)].into(),
         );
         assert_eq!(owners.count_unowned([99, 50, 41, 40, 40].into()), 2);
-        let shares = owners.shares([40, 50, 0, 99].into_iter());
+        let shares = owners.shares([(1, 40), (2, 50), (2, 50), (3, 0), (4, 99)].into_iter());
         assert_eq!(
             shares,
             [

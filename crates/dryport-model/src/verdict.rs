@@ -39,8 +39,8 @@ pub struct RequestVerdict {
     pub time_wait_left_ms: Option<(u32, u32)>,
     /// Who holds the ports, the largest share first.
     pub owners: Vec<OwnerShare>,
-    /// Inodes of the sockets that hold them.
-    pub inodes: Vec<u32>,
+    /// Ports that are held, and the inode of each socket on them.
+    pub holders: Vec<(u16, u32)>,
 }
 
 /// The verdict on one namespace.
@@ -119,9 +119,9 @@ fn judge_request(used: RequestUse, facts: &NamespaceFacts<'_>) -> RequestVerdict
         time_wait_left_ms: used.time_wait_left_ms,
         owners: facts
             .owners
-            .map(|owners| owners.shares(used.inodes.iter().copied()))
+            .map(|owners| owners.shares(used.holders.iter().copied()))
             .unwrap_or_default(),
-        inodes: used.inodes,
+        holders: used.holders,
     }
 }
 

@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use dryport_model::Protocol;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::WireError;
@@ -35,6 +36,8 @@ const AF_INET6: u8 = 10;
 
 const RTA_DST: u16 = 1;
 const RTA_SRC: u16 = 2;
+const RTA_IP_PROTO: u16 = 27;
+const RTA_DPORT: u16 = 29;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_PREFSRC: u16 = 7;
@@ -176,13 +179,15 @@ pub struct LinkAddress {
 
 /// Asks for the route that a packet to `destination` would take (`ip route get`), as from
 /// `source` and out of interface `oif` where given. V4-mapped addresses are asked as IPv4.
-/// Without a route, the kernel answers with an error (`ENETUNREACH`, `EHOSTUNREACH`, ...).
+/// `flow`: transport and destination port, which policy rules may look at (`ip rule ... dport`,
+/// 4.17). Without a route, the kernel answers with an error (`ENETUNREACH`, `EHOSTUNREACH`, ...).
 #[must_use]
 pub fn route_request(
     sequence: u32,
     destination: IpAddr,
     source: Option<IpAddr>,
     oif: Option<u32>,
+    flow: Option<(Protocol, u16)>,
 ) -> Vec<u8> {
     let destination = destination.to_canonical();
     let source = source
@@ -201,6 +206,14 @@ pub fn route_request(
     }
     if let Some(oif) = oif {
         message.attribute(RTA_OIF, &oif.to_ne_bytes());
+    }
+    if let Some((protocol, port)) = flow {
+        let number: u8 = match protocol {
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+        };
+        message.attribute(RTA_IP_PROTO, &[number]);
+        message.attribute(RTA_DPORT, &port.to_be_bytes());
     }
     message.finish()
 }

@@ -1,6 +1,6 @@
 //! `dryport headroom DEST:PORT`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use dryport_host::survey::{self, Means};
 use dryport_host::{
@@ -70,14 +70,17 @@ pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
 /// Who holds the ports. Nobody is looked for where nothing is held.
 fn owners_of(
     args: &HeadroomArgs,
-    holders: &[u32],
+    holders: &[(u16, u32)],
     coverage: &mut Vec<Coverage>,
 ) -> Result<Option<Owners>, Failure> {
     if args.no_owners || holders.is_empty() {
         return Ok(None);
     }
     let mut walk = read_owners_here()?;
-    let unowned = |walk: &OwnerWalk| walk.owners.count_unowned(holders.to_vec()) as u64;
+    let unowned = |walk: &OwnerWalk| {
+        walk.owners
+            .count_unowned(holders.iter().map(|(_, inode)| *inode).collect()) as u64
+    };
     if walk.can_extend() && unowned(&walk) > 0 {
         walk = walk.extend();
     }
@@ -112,12 +115,13 @@ fn request(
     } else {
         Family::V4
     };
-    let destination = SocketAddr::new(address.to_canonical(), args.destination.port);
     let given = args.from.map(|from| from.to_canonical());
-    check_families(given, destination.ip())?;
     let specific = given.filter(|from| !from.is_unspecified());
+    let address = reached(address.to_canonical(), specific);
+    needs_scope(address, device)?;
+    let destination = SocketAddr::new(address, args.destination.port);
+    check_families(given, address)?;
     specific.map_or(Ok(()), must_be_local)?;
-    let routed = |source| route_to(destination.ip(), source, device);
     let protocol = if args.udp {
         Protocol::Udp
     } else {
@@ -129,7 +133,10 @@ fn request(
         (Protocol::Udp, false, _) => specific,
         _ => match specific {
             Some(from) => Some(from),
-            None => routed(None)?.source.map(|source| source.to_canonical()),
+            None => {
+                let route = route_to(protocol, destination, device)?;
+                route.source.map(|source| source.to_canonical())
+            }
         },
     };
     let family = match source {
@@ -153,6 +160,28 @@ fn request(
         // What a socket starts with, unless the program says otherwise.
         v6only: args.v6only || (limits.bindv6only && family == Family::V6 && destination.is_ipv6()),
     })
+}
+
+/// Where a `connect()` to the unspecified address goes: to this machine, over IPv4 to the bound
+/// source address if there is one (`ip_route_output_key`), over IPv6 to `::1`.
+fn reached(destination: IpAddr, source: Option<IpAddr>) -> IpAddr {
+    match destination {
+        _ if !destination.is_unspecified() => destination,
+        IpAddr::V4(_) => source.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    }
+}
+
+/// A link-local address means nothing without its interface: `connect()` fails with EINVAL.
+fn needs_scope(destination: IpAddr, device: u32) -> Result<(), Failure> {
+    match destination {
+        IpAddr::V6(address) if address.is_unicast_link_local() && device == 0 => {
+            Err(Failure::Usage(format!(
+                "{address} is link-local and needs its interface: write [{address}%IF]:PORT"
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_families(from: Option<IpAddr>, destination: IpAddr) -> Result<(), Failure> {
@@ -191,4 +220,21 @@ fn notes(request: &Request, limits: &Limits) -> Vec<String> {
         );
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unspecified_address_reaches_this_machine() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(reached(ip("0.0.0.0"), None), ip("127.0.0.1"));
+        assert_eq!(
+            reached(ip("0.0.0.0"), Some(ip("127.0.0.2"))),
+            ip("127.0.0.2")
+        );
+        assert_eq!(reached(ip("::"), None), ip("::1"));
+        assert_eq!(reached(ip("10.0.0.1"), None), ip("10.0.0.1"));
+    }
 }

@@ -5,6 +5,8 @@
 //! that no TIME_WAIT of a real 4-tuple is taken over. The probe itself is an automatic connection
 //! and so shares the port with others of its kind for the microseconds that it lasts.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -49,19 +51,21 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// A probe of this kind; `None` where the kernel has no `IP_LOCAL_PORT_RANGE` (before 6.3).
-    #[must_use]
-    pub fn new(kind: ProbeKind) -> Option<Self> {
+    /// A probe of this kind.
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT` where the kernel has no `IP_LOCAL_PORT_RANGE` (before 6.3); or no socket can
+    /// be made, or its interface is gone.
+    pub fn new(kind: ProbeKind) -> io::Result<Self> {
         let device = match kind {
             ProbeKind::Bind { device, .. } if device != 0 => {
-                Some(super::route::device_name(device)?)
+                Some(super::route::device_name(device).ok_or(io::ErrorKind::NotFound)?)
             }
             _ => None,
         };
         let probe = Self { kind, device };
-        let socket = probe.socket().ok()?;
-        confine(&socket, 1).ok()?;
-        Some(probe)
+        confine(&probe.socket()?, 1)?;
+        Ok(probe)
     }
 
     /// Asks about one port.
@@ -80,13 +84,18 @@ impl Probe {
         }
     }
 
-    /// A refusal is asked for twice, on two 4-tuples: the first may have been held by another
-    /// prober at this very moment.
+    /// A refusal is asked for on other 4-tuples too: a real connection may stand on the first, or
+    /// another prober at this very moment. The last one nobody can foresee.
     fn ask_connect(&self, port: u16) -> ProbeAnswer {
         let mut last = ProbeAnswer::Silent;
-        for destination_port in [1, 2] {
+        for attempt in 0..3 {
+            let destination = match attempt {
+                0 => SocketAddr::from((NOBODY, 1)),
+                1 => SocketAddr::from((NOBODY, 2)),
+                _ => unforeseen(),
+            };
             last = self
-                .connect_once(port, destination_port)
+                .connect_once(port, destination)
                 .unwrap_or(ProbeAnswer::Silent);
             if last != ProbeAnswer::Refused {
                 return last;
@@ -95,12 +104,12 @@ impl Probe {
         last
     }
 
-    fn connect_once(&self, port: u16, destination_port: u16) -> io::Result<ProbeAnswer> {
+    fn connect_once(&self, port: u16, destination: SocketAddr) -> io::Result<ProbeAnswer> {
         let socket = self.socket()?;
         confine(&socket, port)?;
         // Should somebody listen there after all, the connection must end without TIME_WAIT.
         sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
-        let answer = net::connect(&socket, &SocketAddr::from((NOBODY, destination_port)));
+        let answer = net::connect(&socket, &destination);
         Ok(match answer {
             Ok(()) | Err(Errno::INPROGRESS | Errno::CONNREFUSED) => ProbeAnswer::Granted,
             Err(Errno::ADDRNOTAVAIL) => ProbeAnswer::Refused,
@@ -177,6 +186,13 @@ pub fn must_be_local(address: IpAddr) -> Result<(), Error> {
         // Any other failure says nothing about the address.
         _ => Ok(()),
     }
+}
+
+/// An endpoint of 127/8 that is different each time.
+fn unforeseen() -> SocketAddr {
+    let [a, b, c, d, e, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
+    let address = Ipv4Addr::new(127, a | 128, b, c.clamp(1, 254));
+    SocketAddr::from((address, 1 + u16::from_ne_bytes([d, e]) % 1023))
 }
 
 /// The address as a socket of this family writes it: IPv4 in an IPv6 socket is v4-mapped.

@@ -1,7 +1,7 @@
 //! Routes and interfaces of the calling thread's network namespace.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use dryport_model::{Method, Protocol, Request};
 use dryport_wire::route::{Link, Route, decode_link, decode_route, links_request, route_request};
@@ -9,18 +9,21 @@ use dryport_wire::route::{Link, Route, decode_link, decode_route, links_request,
 use super::netlink::{Failure, Netlink};
 use crate::error::{Error, Result};
 
-/// The route that a packet would take; its source address is the one that `connect()` would use.
-/// Works when no UDP port is left, which a `connect()` on a UDP socket would need.
+/// The route that a connection would take; its source address is the one that `connect()` would
+/// use. Works when no UDP port is left, which a `connect()` on a UDP socket would need. Policy
+/// rules on protocol and port are followed, those on marks cannot be.
 ///
 /// # Errors
 /// [`Error::NoRoute`] with the kernel's reason.
-pub fn route_to(destination: IpAddr, source: Option<IpAddr>, device: u32) -> Result<Route> {
+pub fn route_to(protocol: Protocol, destination: SocketAddr, device: u32) -> Result<Route> {
+    let address = destination.ip().to_canonical();
     let no_route = |source: io::Error| Error::NoRoute {
-        destination,
+        destination: address,
         source,
     };
     let mut netlink = Netlink::route().map_err(no_route)?;
-    let request = route_request(1, destination, source, (device != 0).then_some(device));
+    let flow = Some((protocol, destination.port()));
+    let request = route_request(1, address, None, (device != 0).then_some(device), flow);
     let mut route = None;
     netlink
         .exchange(&request, false, |frame| {
@@ -39,7 +42,7 @@ pub fn with_route_source(request: Request) -> Result<Request> {
     let is_open = request.source.is_none_or(|source| source.is_unspecified());
     match (request.protocol, request.method, request.destination) {
         (Protocol::Tcp, Method::Connect, Some(destination)) if is_open => {
-            let route = route_to(destination.ip().to_canonical(), None, request.device)?;
+            let route = route_to(Protocol::Tcp, destination, request.device)?;
             Ok(Request {
                 source: route.source.map(|source| source.to_canonical()),
                 ..request

@@ -152,23 +152,24 @@ impl SocketReader {
         })
     }
 
-    /// Both ends of the connections on a local port that were accepted, not opened from here.
+    /// Both ends of the connections on local ports of a range that were accepted, not opened from
+    /// here.
     ///
     /// tcp_info tells: the SYN that opens a connection counts as one byte acknowledged, the
     /// SYN-ACK of an accepted one does not (`tcp_ack`). Only where nothing is in flight.
     ///
     /// # Errors
     /// As [`SocketReader::tcp`].
-    pub fn accepted_on(&mut self, port: u16) -> Result<HashSet<(SocketAddr, SocketAddr)>> {
+    pub fn accepted_on(&mut self, ports: PortRange) -> Result<HashSet<(SocketAddr, SocketAddr)>> {
         let query = Query {
             // Past these we may have sent a FIN, which counts as a byte too.
             states: sock_diag::STATE_ESTABLISHED | sock_diag::STATE_CLOSE_WAIT,
             extensions: EXTENSION_INFO,
-            filter: Some(Bytecode::local_port_equals(port)),
+            filter: Some(Bytecode::local_port(ports)),
             ..Query::all(Families::Both, Protocol::Tcp)
         };
         let mut accepted = HashSet::new();
-        self.rows("tcp, one port", &query, |row| {
+        self.rows("tcp, with tcp_info", &query, |row| {
             if row.tcp_info.as_ref().is_some_and(was_accepted) {
                 accepted.insert((row.socket.local, row.socket.remote));
             }

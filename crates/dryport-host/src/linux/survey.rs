@@ -3,6 +3,8 @@
 //! Everything here is about the network namespace of the calling thread. [`headroom()`] answers for
 //! one request, [`census()`] for every one in use.
 
+use std::io;
+
 use dryport_model::{Coverage, Fact, Family, PortRange, Protocol, Socket};
 
 use super::sockets::{SocketReader, Tally};
@@ -71,6 +73,18 @@ impl Tally {
 /// Why ports are left that the kernel was asked about.
 fn silent(left: usize) -> String {
     format!("{left} ports could not be told apart: the kernel's answer told nothing (is lo up?)")
+}
+
+const NOT_ASKED: &str = "the kernel was not asked";
+
+/// Why the kernel cannot be asked.
+fn no_probe(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::ENOPROTOOPT) => {
+            "the kernel has no IP_LOCAL_PORT_RANGE to ask with (needs Linux 6.3)".into()
+        }
+        _ => format!("the kernel could not be asked: {error}"),
+    }
 }
 
 fn bound_idle_unseen(how: &'static str) -> Coverage {

@@ -35,17 +35,16 @@ impl Census<'_> {
             .iter()
             .map(|b| (b.socket.local.port(), b.socket.inode));
         let clients = self.entries.iter().map(|entry| (entry.port, entry.inode));
-        let inodes = bound
+        let holders = bound
             .chain(clients)
             .filter(|(port, inode)| *inode != 0 && locked(*port))
-            .map(|(_, inode)| inode)
             .collect();
         RequestUse {
             request,
             ledger: classes.ledger(),
             headroom: classes.headroom(),
             time_wait_left_ms: None,
-            inodes,
+            holders,
         }
     }
 
@@ -127,10 +126,10 @@ impl Census<'_> {
         };
         // The same tuple can stand on a port twice (with and without a device): the worse counts.
         group.sort_by_key(|entry| (entry.port, core::cmp::Reverse(entry.hold)));
-        let inodes = group
+        let holders = group
             .iter()
-            .map(|entry| entry.inode)
-            .filter(|inode| *inode != 0)
+            .filter(|entry| entry.inode != 0)
+            .map(|entry| (entry.port, entry.inode))
             .collect();
         group.dedup_by_key(|entry| entry.port);
         let mut own: Vec<(u16, Class)> = Vec::with_capacity(group.len());
@@ -153,7 +152,7 @@ impl Census<'_> {
             ledger: classes.ledger(),
             headroom: classes.headroom(),
             time_wait_left_ms: left,
-            inodes,
+            holders,
         }
     }
 
@@ -194,7 +193,7 @@ impl Census<'_> {
     pub fn bind_requests(&self) -> Vec<RequestUse> {
         self.binds
             .iter()
-            .map(|bind| use_of(&bind.count, bind.inodes.clone()))
+            .map(|bind| use_of(&bind.count, bind.holders.clone()))
             .collect()
     }
 
@@ -204,12 +203,7 @@ impl Census<'_> {
         self.udp
             .iter()
             .filter(|udp| !udp.sockets.is_empty())
-            .map(|udp| {
-                use_of(
-                    &udp.count,
-                    udp.sockets.iter().map(|(_, inode)| *inode).collect(),
-                )
-            })
+            .map(|udp| use_of(&udp.count, udp.sockets.clone()))
             .collect()
     }
 }
@@ -242,21 +236,39 @@ impl<'a> Census<'a> {
                 )
             });
         let connected = self
-            .entries
-            .iter()
-            .filter(|entry| self.buckets.state(entry.port) == BucketState::Locked)
-            .filter_map(|entry| self.requests.get(entry.request as usize))
-            .map(|(key, _)| (key.source, Family::of(key.source), false));
+            .bound_clients()
+            .map(|(source, _)| (source, Family::of(source), false));
         let mut users: HashMap<BindSource, u32, FixedState> = HashMap::default();
         for source in idle.chain(connected) {
             *users.entry(source).or_default() += 1;
         }
-        // A few such sockets are no fleet that could run dry.
-        let least = (self.limits.range.size() / 100).max(4);
-        let mut sources: Vec<_> = users.into_iter().filter(|(_, n)| *n >= least).collect();
+        let mut sources: Vec<_> = users.into_iter().collect();
         sources.sort_unstable_by_key(|(source, n)| (core::cmp::Reverse(*n), *source));
         sources.truncate(MOST_SOURCES);
         sources.into_iter().map(|(source, _)| source).collect()
+    }
+
+    /// Clients whose port is locked, as far as they can have come by `bind(addr, 0)`: such a port
+    /// has one socket on that address. Several are the children of a listener that is gone, or
+    /// share a port that they chose themselves.
+    fn bound_clients(&self) -> impl Iterator<Item = (IpAddr, u16)> {
+        let mut locked: Vec<(IpAddr, u16)> = self
+            .entries
+            .iter()
+            .filter(|entry| self.buckets.state(entry.port) == BucketState::Locked)
+            .filter_map(|entry| {
+                let (key, _) = self.requests.get(entry.request as usize)?;
+                let chosen = self.fixed.contains(&(key.source, entry.port));
+                (!chosen).then_some((key.source, entry.port))
+            })
+            .collect();
+        locked.sort_unstable();
+        let alone: Vec<_> = locked
+            .chunk_by(|one, other| one == other)
+            .filter(|sockets| sockets.len() == 1)
+            .filter_map(|sockets| sockets.first().copied())
+            .collect();
+        alone.into_iter()
     }
 
     fn count_binds(&self, (source, family, v6only): BindSource) -> BindUse<'a> {
@@ -266,11 +278,11 @@ impl<'a> Census<'a> {
             ..Request::tcp_bind(source)
         };
         let mut count = HeadroomCount::new(request, self.limits);
-        let mut inodes = Vec::new();
+        let mut holders = Vec::new();
         for bound in &self.bound {
             count.observe(&bound.socket);
             if bound.socket.local.ip() == source && bound.socket.inode != 0 {
-                inodes.push(bound.socket.inode);
+                holders.push((bound.socket.local.port(), bound.socket.inode));
             }
         }
         for entry in self.entries.iter().chain(&self.children) {
@@ -279,21 +291,21 @@ impl<'a> Census<'a> {
             };
             count.observe(&as_socket(key, entry));
             if key.source == source && entry.inode != 0 {
-                inodes.push(entry.inode);
+                holders.push((entry.port, entry.inode));
             }
         }
-        BindUse { count, inodes }
+        BindUse { count, holders }
     }
 }
 
-fn use_of(count: &HeadroomCount<'_>, inodes: Vec<u32>) -> RequestUse {
+fn use_of(count: &HeadroomCount<'_>, holders: Vec<(u16, u32)>) -> RequestUse {
     let classes = count.classes();
     RequestUse {
         request: *count.request(),
         ledger: classes.ledger(),
         headroom: classes.headroom(),
         time_wait_left_ms: count.time_wait_left_ms(&classes),
-        inodes,
+        holders,
     }
 }
 

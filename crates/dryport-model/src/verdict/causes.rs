@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 use super::{NamespaceFacts, RequestVerdict};
 use crate::cause::grouped;
 use crate::{
-    Cause, CauseId, Claim, Evidence, Level, Method, OwnerShare, PortRange, Protocol, Remedy, State,
-    TimeWaitReuse,
+    BoundSocket, Cause, CauseId, Claim, Evidence, Level, Method, OwnerShare, PortRange, Protocol,
+    Remedy, State, TimeWaitReuse,
 };
 
 /// A share of the range from which on a leak or a lock is worth a note, in percent.
@@ -399,7 +399,7 @@ fn bound_leak(facts: &NamespaceFacts<'_>, requests: &[RequestVerdict]) -> Option
         let bound = facts.census.bound_sockets().iter();
         bound
             .filter(|b| b.socket.state == State::BoundInactive)
-            .map(|b| b.socket.inode)
+            .map(port_and_inode)
     };
     let count = idle().count() as u32;
     worth_a_note(count, capacity(requests)).then(|| Cause {
@@ -426,6 +426,10 @@ fn bound_leak(facts: &NamespaceFacts<'_>, requests: &[RequestVerdict]) -> Option
     })
 }
 
+fn port_and_inode(bound: &BoundSocket) -> (u16, u32) {
+    (bound.socket.local.port(), bound.socket.inode)
+}
+
 fn capacity(requests: &[RequestVerdict]) -> u32 {
     requests
         .iter()
@@ -434,10 +438,13 @@ fn capacity(requests: &[RequestVerdict]) -> u32 {
         .unwrap_or(0)
 }
 
-fn shares(facts: &NamespaceFacts<'_>, inodes: impl Iterator<Item = u32>) -> Vec<OwnerShare> {
+fn shares(
+    facts: &NamespaceFacts<'_>,
+    holders: impl Iterator<Item = (u16, u32)>,
+) -> Vec<OwnerShare> {
     facts
         .owners
-        .map(|owners| owners.shares(inodes))
+        .map(|owners| owners.shares(holders))
         .unwrap_or_default()
 }
 
@@ -538,7 +545,7 @@ fn overlaps_listener(facts: &NamespaceFacts<'_>) -> Option<Cause> {
             "service ports in the range",
         )]
         .into(),
-        owners: shares(facts, fixed().map(|bound| bound.socket.inode)),
+        owners: shares(facts, fixed().map(port_and_inode)),
         remedies: [Remedy {
             id: "reserve-ports",
             summary: "Reserve these ports, so that the kernel does not hand them out.".into(),

@@ -132,7 +132,7 @@ mod captured {
 #[test]
 fn a_mapped_destination_is_asked_as_ipv4() {
     let mapped = "::ffff:10.0.0.1".parse().unwrap();
-    let bytes = route_request(3, mapped, Some("::".parse().unwrap()), Some(7));
+    let bytes = route_request(3, mapped, Some("::".parse().unwrap()), Some(7), None);
     let frame = only(&bytes);
     assert_eq!(
         (frame.kind, frame.flags, frame.sequence),
@@ -145,9 +145,15 @@ fn a_mapped_destination_is_asked_as_ipv4() {
 #[test]
 fn a_source_of_the_other_family_is_left_out() {
     let destination = "10.0.0.1".parse().unwrap();
-    let bytes = route_request(3, destination, Some("::1".parse().unwrap()), None);
+    let bytes = route_request(3, destination, Some("::1".parse().unwrap()), None, None);
     assert_eq!(kinds(&only(&bytes).payload[12..]), [RTA_DST]);
-    let bytes = route_request(3, destination, Some("10.0.0.2".parse().unwrap()), None);
+    let bytes = route_request(
+        3,
+        destination,
+        Some("10.0.0.2".parse().unwrap()),
+        None,
+        None,
+    );
     assert_eq!(only(&bytes).payload[..3], [2, 32, 32]);
     assert_eq!(kinds(&only(&bytes).payload[12..]), [RTA_DST, RTA_SRC]);
 }

@@ -74,8 +74,8 @@ pub fn findings<'a>(
 ) -> ProcessFindings<'a> {
     let own = process.sockets.as_deref().unwrap_or_default();
     let requests = seen.verdict.requests.iter().filter_map(|verdict| {
-        let holds = |inode: &&u32| own.binary_search(inode).is_ok();
-        let sockets = verdict.inodes.iter().filter(holds).count() as u32;
+        let holds = |holder: &&(u16, u32)| own.binary_search(&holder.1).is_ok();
+        let sockets = verdict.holders.iter().filter(holds).count() as u32;
         (sockets > 0).then_some(ProcessRequest { sockets, verdict })
     });
     let unlimited = |limit: Option<u64>| limit.unwrap_or(u64::MAX);

@@ -5,7 +5,9 @@ use dryport_model::{
 };
 
 use super::headroom::settle;
-use super::{Means, bound_idle_unseen, read_protocol, silent, timestamps_coverage};
+use super::{
+    Means, NOT_ASKED, bound_idle_unseen, no_probe, read_protocol, silent, timestamps_coverage,
+};
 use crate::error::{Error, Result};
 use crate::linux::limits::LimitsRead;
 use crate::linux::probe::Probe;
@@ -58,7 +60,7 @@ pub fn census<'a>(
     tell_fixed_ports(&mut census)?;
     let timestamps = tell_timestamps(&mut census)?;
     let asked = settle_census(&mut census, thresholds, means);
-    forget_orphaned_children(&mut census)?;
+    tell_locked_clients(&mut census)?;
     census.count_bind_requests();
     let mut coverage = vec![sockets, read.coverage()];
     coverage.extend(asked.coverage);
@@ -71,14 +73,21 @@ pub fn census<'a>(
     })
 }
 
-/// Connections whose listener has closed are no client's: tcp_info tells them apart. Each port is
-/// a walk over the table, so only the first few.
-fn forget_orphaned_children(census: &mut Census<'_>) -> Result<()> {
-    const MOST_PORTS: usize = 4;
-    for port in census.ports_of_gone_listeners(MOST_PORTS) {
-        let accepted = SocketReader::retrying(|reader| reader.accepted_on(port))?;
-        census.forget(|local, remote| accepted.contains(&(local, remote)));
+/// How clients came by locked ports: connections whose listener has closed are no client's
+/// (tcp_info tells them), and some chose their port themselves.
+fn tell_locked_clients(census: &mut Census<'_>) -> Result<()> {
+    if !census.has_locked_clients() {
+        return Ok(());
     }
+    let range = census.limits().range;
+    let accepted = SocketReader::retrying(|reader| reader.accepted_on(range))?;
+    census.forget(|local, remote| accepted.contains(&(local, remote)));
+    let fixed = SocketReader::retrying(|reader| {
+        let mut fixed = Vec::new();
+        reader.tcp_fixed_ports(range, false, |socket| fixed.push(socket.local))?;
+        Ok(fixed)
+    })?;
+    fixed.into_iter().for_each(|local| census.set_fixed(local));
     Ok(())
 }
 
@@ -128,11 +137,11 @@ struct AskedCensus {
 /// Asks about doubtful ports until every level is settled.
 fn settle_census(census: &mut Census<'_>, thresholds: &Thresholds, means: Means) -> AskedCensus {
     let range = census.limits().range;
-    let doubtful = census.ports_to_probe();
-    let probe = if means.probes {
-        Probe::new(ProbeKind::Connect)
-    } else {
-        None
+    let doubtful = census.ports_to_probe_by_worth();
+    let (probe, why_not) = match Probe::new(ProbeKind::Connect) {
+        _ if !means.probes => (None, NOT_ASKED.to_owned()),
+        Ok(probe) => (Some(probe), String::new()),
+        Err(error) => (None, no_probe(&error)),
     };
     let mut asked = 0;
     match &probe {
@@ -162,7 +171,7 @@ fn settle_census(census: &mut Census<'_>, thresholds: &Thresholds, means: Means)
     }
     AskedCensus {
         ports: asked,
-        coverage: census_coverage(census, probe.is_some(), means, asked, doubtful.len()),
+        coverage: census_coverage(census, probe.is_some(), &why_not, asked, doubtful.len()),
     }
 }
 
@@ -194,7 +203,7 @@ fn levels_are_settled(census: &Census<'_>, thresholds: &Thresholds) -> bool {
 fn census_coverage(
     census: &Census<'_>,
     has_probe: bool,
-    means: Means,
+    why_not: &str,
     asked: usize,
     doubtful: usize,
 ) -> Vec<Coverage> {
@@ -212,18 +221,11 @@ fn census_coverage(
             format!("{left} ports were not asked about: the verdict does not depend on them"),
         ),
         (left, true) => Coverage::partial(Fact::BindBuckets, how, silent(left)),
-        (left, false) => {
-            let reason = if means.probes {
-                "the kernel has no IP_LOCAL_PORT_RANGE to ask with (needs Linux 6.3)"
-            } else {
-                "the kernel was not asked"
-            };
-            Coverage::partial(
-                Fact::BindBuckets,
-                how,
-                format!("{left} ports may be locked or shareable: {reason}"),
-            )
-        }
+        (left, false) => Coverage::partial(
+            Fact::BindBuckets,
+            how,
+            format!("{left} ports may be locked or shareable: {why_not}"),
+        ),
     };
     let bound_idle = match census.limits().features.shows_bound_idle {
         Some(true) => Coverage::full(Fact::BoundIdle, "sock_diag"),

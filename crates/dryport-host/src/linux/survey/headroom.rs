@@ -5,7 +5,9 @@ use dryport_model::{
     Request, State,
 };
 
-use super::{Means, bound_idle_unseen, read_protocol, silent, timestamps_coverage};
+use super::{
+    Means, NOT_ASKED, bound_idle_unseen, no_probe, read_protocol, silent, timestamps_coverage,
+};
 use crate::error::Result;
 use crate::linux::limits::LimitsRead;
 use crate::linux::probe::Probe;
@@ -18,8 +20,8 @@ pub struct HeadroomSurvey {
     pub classes: PortClasses,
     /// Milliseconds until the first and the last port in TIME_WAIT comes back.
     pub time_wait_left_ms: Option<(u32, u32)>,
-    /// Inodes of the sockets that take ports from the request.
-    pub holders: Vec<u32>,
+    /// Ports that are taken from the request, and the inode of each socket that takes them.
+    pub holders: Vec<(u16, u32)>,
     /// What was seen and what was not.
     pub coverage: Vec<Coverage>,
 }
@@ -64,7 +66,7 @@ pub fn headroom(request: &Request, read: &LimitsRead, means: Means) -> Result<He
 /// How the doubtful ports of a request were asked about.
 pub(super) struct Asked {
     by_probe: bool,
-    why_not: Option<&'static str>,
+    why_not: Option<String>,
     left: usize,
 }
 
@@ -83,17 +85,17 @@ pub(super) fn settle(count: &mut HeadroomCount<'_>, means: Means, range: PortRan
         count.may_probe(),
         Probe::new(count.probe_kind()),
     ) {
-        (true, true, Some(probe)) => {
+        (true, true, Ok(probe)) => {
             for port in &ports {
                 count.prove(*port, probe.ask(*port).granted());
             }
             None
         }
-        (false, ..) => Some("the kernel was not asked"),
-        (_, false, _) => {
-            Some("on this kernel, asking would leave a shared port locked (needs 6.17.8)")
-        }
-        (.., None) => Some("the kernel has no IP_LOCAL_PORT_RANGE to ask with (needs Linux 6.3)"),
+        (false, ..) => Some(NOT_ASKED.to_owned()),
+        (_, false, _) => Some(
+            "on this kernel, asking would leave a shared port locked (needs 6.17.8)".to_owned(),
+        ),
+        (.., Err(error)) => Some(no_probe(&error)),
     };
     if why_not.is_some() && count.probe_kind() == ProbeKind::Connect {
         prove_fixed_ports(count, range);
@@ -144,7 +146,7 @@ impl Asked {
     }
 
     fn reason(&self, left: usize) -> String {
-        match self.why_not {
+        match &self.why_not {
             Some(reason) => format!("{left} ports could not be told apart: {reason}"),
             None => silent(left),
         }
