@@ -295,3 +295,89 @@ fn a_range_of_odd_size_is_a_note() {
     assert_eq!(verdict.level, Level::Ok);
     assert!(ids(&verdict).contains(&CauseId::RangeOddSize));
 }
+
+/// 6 of 8 ports automatic to one destination, 2 more locked by clients to another.
+fn crowded(limits: &Limits) -> Census<'_> {
+    let mut census = Census::new(limits);
+    for port in 20000..20006 {
+        census.observe(&client(port, "127.0.0.1:9000"));
+    }
+    for port in [20006, 20007] {
+        census.observe(&client(port, "127.0.0.1:9001"));
+    }
+    for port in 20000..20006 {
+        census.prove(port, Some(true));
+    }
+    for port in [20006, 20007] {
+        census.prove(port, Some(false));
+    }
+    census
+}
+
+#[test]
+fn a_bind_is_judged_however_few_use_it() {
+    let limits = limits(20000, 20007);
+    let mut census = crowded(&limits);
+    census.count_bind_requests();
+    let binds = census.bind_requests();
+    assert_eq!(binds.len(), 1);
+    assert_eq!(binds[0].headroom.at_most, 0);
+    assert!(ids(&verdict_of(&census)).contains(&CauseId::BindRangeDry));
+}
+
+#[test]
+fn ports_of_their_own_choice_make_nobody_a_user_of_bind_to_port_0() {
+    let limits = limits(20000, 20007);
+    let mut census = crowded(&limits);
+    census.set_fixed("127.0.0.1:20006".parse().unwrap());
+    census.set_fixed("127.0.0.1:20007".parse().unwrap());
+    census.count_bind_requests();
+    assert!(census.bind_requests().is_empty());
+}
+
+#[test]
+fn the_children_of_a_gone_listener_are_no_users_of_bind_to_port_0() {
+    let limits = limits(20000, 20007);
+    let mut census = Census::new(&limits);
+    for remote in ["127.0.0.1:40000", "127.0.0.1:40001", "127.0.0.1:40002"] {
+        census.observe(&client(20003, remote));
+    }
+    census.prove(20003, Some(false));
+    census.count_bind_requests();
+    assert!(census.bind_requests().is_empty());
+}
+
+#[test]
+fn a_full_socket_in_syn_recv_is_a_connection_and_a_request_socket_is_not() {
+    let limits = limits(20000, 20007);
+    let full = Socket {
+        state: State::SynRecv,
+        ..client(20000, "127.0.0.1:9000")
+    };
+    let request = Socket { inode: 0, ..full };
+    assert_eq!(census(&limits, &[full]).request_count(), 1);
+    assert_eq!(census(&limits, &[request]).request_count(), 0);
+}
+
+#[test]
+fn an_owner_has_a_port_once_however_many_sockets_stand_on_it() {
+    let limits = limits(20000, 20007);
+    let mut census = Census::new(&limits);
+    for remote in ["127.0.0.1:40000", "127.0.0.1:40001"] {
+        census.observe(&client(20003, remote));
+    }
+    census.prove(20003, Some(false));
+    let verdict = verdict_of(&census);
+    let any = verdict
+        .requests
+        .iter()
+        .find(|r| r.request.destination.is_none())
+        .unwrap();
+    assert_eq!(
+        any.owners
+            .iter()
+            .map(|share| share.ports)
+            .collect::<Vec<_>>(),
+        [1]
+    );
+}
