@@ -3,10 +3,11 @@
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, stdin};
+use std::io::{BufRead, BufReader, ErrorKind, Read, stdin};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::mount::{
@@ -29,6 +30,22 @@ pub struct Helper {
     pub said: String,
 }
 
+/// Starts a program. One that was just written is busy while another thread forks: its child has
+/// the file open until it becomes its own program.
+fn spawn(program: &mut Command) -> Child {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match program.spawn() {
+            Err(error)
+                if error.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return other.unwrap(),
+        }
+    }
+}
+
 impl Helper {
     /// Starts `program` (this one, from a place of the test's choice) as a helper and waits until
     /// it is ready.
@@ -38,7 +55,7 @@ impl Helper {
             .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        let mut child = program.spawn().unwrap();
+        let mut child = spawn(&mut program);
         let mut said = String::new();
         BufReader::new(child.stdout.as_mut().unwrap())
             .read_line(&mut said)
