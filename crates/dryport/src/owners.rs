@@ -9,14 +9,18 @@ pub fn owners_coverage(walk: Option<&OwnerWalk>, unowned: u64) -> Coverage {
     let Some(walk) = walk else {
         return Coverage::none(Fact::Owners, "proc", "not asked for (--no-owners)".into());
     };
+    let belong = match unowned {
+        1 => "1 socket belongs".to_owned(),
+        more => format!("{more} sockets belong"),
+    };
     let why = match (unowned, walk.forbidden) {
         (0, _) => return Coverage::full(Fact::Owners, "proc"),
-        (unowned, 0) => format!(
-            "{unowned} sockets belong to no process that is seen here: it is hidden, in another pid \
+        (_, 0) => format!(
+            "{belong} to no process that is seen here: it is hidden, in another pid \
              namespace, or the kernel itself"
         ),
-        (unowned, forbidden) => format!(
-            "{unowned} sockets belong to nobody that may be read here ({forbidden} processes forbid \
+        (_, forbidden) => format!(
+            "{belong} to nobody that may be read here ({forbidden} processes forbid \
              it); root sees them"
         ),
     };

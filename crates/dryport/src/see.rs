@@ -208,7 +208,7 @@ fn write_line(
     let [tcp, udp] = ports.map(|ports| grouped(ports.len()));
     writeln!(
         out,
-        "{} sockets hold {tcp} TCP ports and {udp} UDP ports",
+        "sockets {}, on TCP ports {tcp}, on UDP ports {udp}",
         grouped(sockets)
     )?;
     Ok(())
