@@ -20,6 +20,12 @@ macro_rules! cause_ids {
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $id,)* }
             }
+
+            /// The cause with this id.
+            #[must_use]
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($id => Some(Self::$name),)* _ => None }
+            }
         }
     };
 }
@@ -47,8 +53,33 @@ cause_ids! {
     LeakCloseWait = "leak.close-wait",
     /// A program binds sockets and neither connects nor closes them.
     LeakBound = "leak.bound",
+    /// Every dynamic port of a source address is taken, on a system that shares none between
+    /// destinations (macOS, older BSDs).
+    ConnectRangeDry = "connect.range-dry",
+    /// Linux drops TIME_WAITs early, because there are more than `tcp_max_tw_buckets`.
+    ConnectTimeWaitOverflow = "connect.time-wait-overflow",
+    /// Windows has no dynamic port left (10055, events 4231 and 4266).
+    WindowsRangeDry = "windows.range-dry",
+    /// Windows met a 4-tuple that is still in TIME_WAIT (10048 on connect, event 4227).
+    WindowsTupleTimeWait = "windows.tuple-time-wait",
+    /// A port lies in an excluded port range (10013).
+    WindowsPortExcluded = "windows.port-excluded",
+    /// A NAT has no port left for one destination.
+    NatTupleDry = "nat.tuple-dry",
+    /// The connection tracking table is full.
+    NatTableFull = "nat.table-full",
+    /// A setting that was found does nothing for local ports, against common belief.
+    SettingNoEffect = "setting.no-effect",
+    /// The address to bind is not one of this machine.
+    NotExhaustionAddressNotLocal = "not-exhaustion.address-not-local",
+    /// IPv6 is off, so `::1` cannot be reached.
+    NotExhaustionIpv6Off = "not-exhaustion.ipv6-off",
+    /// A program asked for one certain port, which another one has.
+    NotExhaustionFixedPortInUse = "not-exhaustion.fixed-port-in-use",
     /// The process may open no more descriptors: not exhaustion of ports.
     NotExhaustionDescriptorLimit = "not-exhaustion.descriptor-limit",
+    /// The other side refused, or did not answer.
+    NotExhaustionRefusedOrTimeout = "not-exhaustion.refused-or-timeout",
 }
 
 /// One number that a cause rests on.

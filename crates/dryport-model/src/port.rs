@@ -28,6 +28,30 @@ impl PortRange {
         high: 60999,
     };
 
+    /// 49152–65535, 16,384 ports: Windows since Vista, macOS.
+    pub const IANA_DYNAMIC: Self = Self {
+        low: 49152,
+        high: 65535,
+    };
+
+    /// 1025–5000, 3,976 ports: Windows before Vista.
+    pub const WINDOWS_2003_DEFAULT: Self = Self {
+        low: 1025,
+        high: 5000,
+    };
+
+    /// 10000–65535: FreeBSD.
+    pub const FREEBSD_DEFAULT: Self = Self {
+        low: 10000,
+        high: 65535,
+    };
+
+    /// 1024–65535, 64,512 ports: what Linux's NAT takes where it is not told.
+    pub const NAT_DEFAULT: Self = Self {
+        low: 1024,
+        high: 65535,
+    };
+
     /// The lowest port.
     #[must_use]
     pub const fn low(self) -> u16 {
