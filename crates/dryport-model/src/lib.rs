@@ -16,10 +16,12 @@ extern crate alloc;
 extern crate std;
 
 mod bucket;
+pub mod capture;
 mod cause;
 mod census;
 mod conflict;
 mod coverage;
+pub mod explain;
 mod headroom;
 mod ledger;
 mod level;

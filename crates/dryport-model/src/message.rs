@@ -158,6 +158,7 @@ impl Message {
             }
             _ if to_ipv6_loopback => (CauseId::NotExhaustionIpv6Off, Meaning::FalseAlarm),
             _ if windows => (CauseId::NotExhaustionAddressNotLocal, Meaning::FalseAlarm),
+            _ if bsd => (CauseId::ConnectRangeDry, Meaning::Exhausted),
             _ => (CauseId::ConnectTupleDry, Meaning::Exhausted),
         }
     }

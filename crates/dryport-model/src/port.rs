@@ -118,6 +118,20 @@ impl PortSet {
         });
     }
 
+    /// Adds every port of another set.
+    pub fn insert_all(&mut self, other: &Self) {
+        for (word, more) in self.words.iter_mut().zip(other.words.iter()) {
+            *word |= more;
+        }
+    }
+
+    /// Takes out every port of another set.
+    pub fn remove_all(&mut self, other: &Self) {
+        for (word, less) in self.words.iter_mut().zip(other.words.iter()) {
+            *word &= !less;
+        }
+    }
+
     /// Takes a port out.
     pub fn remove(&mut self, port: u16) {
         let (word, bit) = Self::position(port);

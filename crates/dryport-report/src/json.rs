@@ -1,10 +1,12 @@
-//! The JSON documents: `dryport.headroom/1`, `dryport.check/1` and `dryport.see/1`.
+//! The JSON documents: `dryport.headroom/1`, `dryport.check/1`, `dryport.see/1` and
+//! `dryport.explain/1`.
 //!
 //! Within a version fields are only ever added. What is not known is `null`, never 0; every field
 //! is always there. The JSON Schemas are made from the types here ([`schemas`]).
 
 mod answer;
 mod check;
+mod explain;
 mod headroom;
 mod parts;
 mod schema;
@@ -13,11 +15,12 @@ mod see;
 use std::io::{self, Write};
 
 pub use check::CheckDocument;
+pub use explain::ExplainDocument;
 pub use headroom::HeadroomDocument;
 pub use schema::schemas;
 pub use see::SeeWriter;
 
-use crate::{Check, HeadroomAnswer};
+use crate::{Check, Explained, HeadroomAnswer};
 
 /// Writes a `dryport.headroom/1` document and a newline.
 ///
@@ -34,5 +37,14 @@ pub fn write_headroom(out: &mut impl Write, answer: &HeadroomAnswer<'_>) -> io::
 /// What the writer says.
 pub fn write_check(out: &mut impl Write, check: &Check<'_>) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &CheckDocument::new(check))?;
+    writeln!(out)
+}
+
+/// Writes a `dryport.explain/1` document and a newline.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_explain(out: &mut impl Write, explained: &Explained<'_>) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &ExplainDocument::new(explained))?;
     writeln!(out)
 }

@@ -7,14 +7,17 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod explained;
 mod group;
 pub mod json;
 mod note;
+pub mod page;
 pub mod text;
 
 pub use answer::{
     Check, CheckedNamespace, HeadroomAnswer, NamespaceName, OpenFilesLimit, ProcessFindings,
     ProcessRequest, SeenSocket,
 };
+pub use explained::{Explained, ExplainedInput};
 pub use group::{By, Group, Groups};
 pub use note::request_notes;

@@ -6,6 +6,7 @@
 mod bar;
 mod cause;
 mod check;
+mod explain;
 mod headline;
 mod headroom;
 mod layout;
@@ -18,6 +19,7 @@ mod requests;
 mod see;
 
 pub use check::check;
+pub use explain::{cause_summary, explain, explain_line};
 pub use headline::check_line;
 pub use headroom::{headroom, headroom_line};
 pub use paint::Screen;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use dryport_host::NamespaceSpec;
-use dryport_model::{SocketPortRange, Thresholds};
+use dryport_model::{Platform, PortRange, SocketPortRange, Thresholds};
 
 use crate::destination::Destination;
 
@@ -19,6 +19,23 @@ Exit codes:
   64  wrong usage
 
 Nothing needs root. What root would add is said in one line of the answer.";
+
+const EXPLAIN_HELP: &str = "\
+Examples:
+  netstat -ano | dryport explain            what a pipe gives
+  dryport explain netstat.txt netsh.txt     several files of one machine
+  dryport explain --platform windows-2003 capture.txt
+  dryport explain connect.tuple-dry         the page of a cause
+
+It reads netstat, netsh, Get-NetTCPConnection, reg and events of Windows in every language and
+encoding, ss, netstat, lsof, conntrack, sysctl, /proc/net and sockstat of Linux, netstat and sysctl
+of macOS and the BSDs, logs and error messages of programs, and dryport's own JSON, in any mixture.
+
+Exit codes:
+  0   ok: no lack of ports, or a false alarm
+  1   warning, 2 critical: by what the input shows (see --warn, --crit)
+  3   unknown: the input does not tell, contradicts itself, or could not be read
+  64  wrong usage";
 
 /// Who holds this machine's TCP and UDP ports, and exactly how many are left.
 ///
@@ -69,6 +86,9 @@ pub enum Command {
     /// Exactly how many more connections to a destination will be granted
     #[command(after_help = EXIT_CODES)]
     Headroom(HeadroomArgs),
+    /// The verdict on anything pasted: captures, logs, messages, of any platform and language
+    #[command(after_help = EXPLAIN_HELP)]
+    Explain(ExplainArgs),
     /// Write shell completions to standard output
     Completions {
         /// The shell
@@ -223,6 +243,67 @@ pub struct HeadroomArgs {
     pub no_owners: bool,
     #[command(flatten)]
     pub thresholds: ThresholdArgs,
+}
+
+/// Arguments of `explain`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct ExplainArgs {
+    /// Files to read (`-`: standard input, which is also read when none is named), or the id of a
+    /// cause, whose page is then printed
+    #[arg(value_name = "FILE|CAUSE-ID")]
+    pub inputs: Vec<PathBuf>,
+    /// Where the capture comes from, if the input does not tell or is wrong; decides the default
+    /// range and what can be advised
+    #[arg(long, value_enum, value_name = "PLATFORM")]
+    pub platform: Option<PlatformArg>,
+    /// The dynamic port range in force, both ends included, instead of what the input or the
+    /// platform says
+    #[arg(long, value_name = "LOW-HIGH", value_parser = whole_range)]
+    pub range: Option<PortRange>,
+    /// List every cause with a sentence
+    #[arg(long, conflicts_with_all = ["inputs", "platform", "range"])]
+    pub list: bool,
+    #[command(flatten)]
+    pub thresholds: ThresholdArgs,
+}
+
+/// A platform on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlatformArg {
+    /// Linux: 32768-60999
+    Linux,
+    /// Windows Vista, Server 2008 and later: 49152-65535
+    Windows,
+    /// Windows Server 2003 and 2000: 1025-5000
+    #[value(name = "windows-2003")]
+    Windows2003,
+    /// Windows XP: 1025-5000
+    WindowsXp,
+    /// macOS: 49152-65535
+    Macos,
+    /// FreeBSD: 10000-65535
+    Freebsd,
+}
+
+impl From<PlatformArg> for Platform {
+    fn from(platform: PlatformArg) -> Self {
+        match platform {
+            PlatformArg::Linux => Self::Linux,
+            PlatformArg::Windows => Self::Windows,
+            PlatformArg::Windows2003 => Self::Windows2003,
+            PlatformArg::WindowsXp => Self::WindowsXp,
+            PlatformArg::Macos => Self::MacOs,
+            PlatformArg::Freebsd => Self::FreeBsd,
+        }
+    }
+}
+
+fn whole_range(text: &str) -> Result<PortRange, String> {
+    let range = port_range(text)?;
+    let whole = (range.low != 0).then(|| PortRange::new(range.low, range.high));
+    whole
+        .flatten()
+        .ok_or_else(|| "both ends lie between 1 and 65535".into())
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -58,6 +58,44 @@ pub enum Failure {
         /// What to do instead.
         hint: String,
     },
+    /// An input of `explain` could not be read.
+    #[error("{name} could not be read: {source}")]
+    Input {
+        /// The file, as shown.
+        name: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// An input of `explain` is a directory.
+    #[error("{name} is a directory")]
+    Directory {
+        /// The directory, as shown.
+        name: String,
+    },
+    /// An input of `explain` is no text.
+    #[error("{name} is {what}, not text")]
+    NotText {
+        /// The file, as shown.
+        name: String,
+        /// What it is.
+        what: &'static str,
+        /// What to do.
+        hint: String,
+    },
+    /// There is nothing in the inputs of `explain`.
+    #[error("there is nothing in {name}")]
+    Empty {
+        /// The inputs, as shown.
+        name: String,
+    },
+    /// The inputs of `explain` hold nothing that it knows.
+    #[error("{name} holds nothing that is known here, in {lines} lines")]
+    UnknownInput {
+        /// The inputs, as shown.
+        name: String,
+        /// How many lines there are.
+        lines: u64,
+    },
     /// The answer could not be written.
     #[error("the answer could not be written: {0}")]
     Write(#[from] io::Error),
@@ -75,7 +113,13 @@ impl Failure {
         tell(&format!("hint: {}", self.hint()));
         match self {
             Self::Usage(_) | Self::CommandLine { .. } => Exit::Usage,
-            Self::Host(_) | Self::Write(_) => Exit::Unknown,
+            Self::Host(_)
+            | Self::Write(_)
+            | Self::Input { .. }
+            | Self::Directory { .. }
+            | Self::NotText { .. }
+            | Self::Empty { .. }
+            | Self::UnknownInput { .. } => Exit::Unknown,
         }
     }
 
@@ -83,6 +127,20 @@ impl Failure {
         Cow::Borrowed(match self {
             Self::CommandLine { hint, .. } => hint,
             Self::Usage(_) => "`dryport --help` tells how it is written",
+            Self::Input { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => {
+                    "a file, `-` for standard input, or a cause's id (`dryport explain --list`)"
+                }
+                io::ErrorKind::PermissionDenied => "may you read it?",
+                _ => "is the file whole, and does it stay where it is?",
+            },
+            Self::Directory { .. } => "name the files in it",
+            Self::NotText { hint, .. } => hint,
+            Self::Empty { .. } | Self::UnknownInput { .. } => {
+                "run this on that machine and paste all of it: on Windows `netstat -anob` and \
+                 `netsh int ipv4 show dynamicport tcp`, on Linux `ss -tanp` and `sysctl \
+                 net.ipv4.ip_local_port_range`; or the message itself"
+            }
             Self::Write(_) => "is the disk full, or the file not writable?",
             Self::Host(error) => match error {
                 HostError::NoNamespace { .. } => {

@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser};
 mod args;
 mod check;
 mod destination;
+mod explain;
 mod failure;
 mod headroom;
 mod manual;
@@ -40,6 +41,7 @@ fn run(words: &[OsString]) -> Result<Exit, Failure> {
     match args.command.unwrap_or_default() {
         Command::Check(check) => check::run(&check, &output),
         Command::See(see) => see::run(&see, &output),
+        Command::Explain(explain) => explain::run(&explain, &output),
         Command::Headroom(headroom) => headroom::run(&headroom, &output),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { directory } => manual::man(directory.as_deref()),

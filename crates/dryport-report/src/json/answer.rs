@@ -36,6 +36,29 @@ pub(super) struct Ledger {
     uncertain: u32,
 }
 
+impl Headroom {
+    pub(super) const fn new(headroom: model::Headroom) -> Self {
+        Self {
+            at_least: headroom.at_least,
+            at_most: headroom.at_most,
+        }
+    }
+}
+
+impl Ledger {
+    pub(super) const fn new(ledger: &model::Ledger) -> Self {
+        Self {
+            free: ledger.free,
+            time_wait_reusable: ledger.time_wait_reusable,
+            time_wait: ledger.time_wait,
+            in_use: ledger.in_use,
+            locked: ledger.locked,
+            reserved: ledger.reserved,
+            uncertain: ledger.uncertain,
+        }
+    }
+}
+
 /// Seconds until ports in TIME_WAIT come back.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(super) struct TimeWaitLeft {
@@ -97,19 +120,8 @@ impl<'a> Answer<'a> {
         Self {
             request: RequestPart::new(facts.request, facts.namespace, facts.device_name),
             range: Range::new(facts.range),
-            headroom: Headroom {
-                at_least: facts.headroom.at_least,
-                at_most: facts.headroom.at_most,
-            },
-            ledger: Ledger {
-                free: ledger.free,
-                time_wait_reusable: ledger.time_wait_reusable,
-                time_wait: ledger.time_wait,
-                in_use: ledger.in_use,
-                locked: ledger.locked,
-                reserved: ledger.reserved,
-                uncertain: ledger.uncertain,
-            },
+            headroom: Headroom::new(facts.headroom),
+            ledger: Ledger::new(ledger),
             error_when_dry: facts.request.error_when_dry(),
             coverage: Coverage::list(facts.coverage),
             level: facts.level.name(),
@@ -126,6 +138,6 @@ impl<'a> Answer<'a> {
 }
 
 /// Rounded to three decimals.
-fn thousandths(number: f64) -> f64 {
+pub(super) fn thousandths(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
 }

@@ -84,7 +84,7 @@ struct Cause<'a> {
 
 /// One number.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct Evidence<'a> {
+pub(super) struct Evidence<'a> {
     /// What was counted: `in_use`, `time_wait`, `locked`, …
     name: &'static str,
     /// How many.
@@ -95,7 +95,7 @@ struct Evidence<'a> {
 
 /// Something to do.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
-struct Remedy<'a> {
+pub(super) struct Remedy<'a> {
     /// Stable id.
     id: &'static str,
     /// What to do, in one sentence.
@@ -247,7 +247,7 @@ fn coverage<'a>(
 }
 
 impl<'a> Evidence<'a> {
-    fn new(evidence: &'a model::Evidence) -> Self {
+    pub(super) fn new(evidence: &'a model::Evidence) -> Self {
         Self {
             name: evidence.name,
             value: evidence.value,
@@ -257,7 +257,7 @@ impl<'a> Evidence<'a> {
 }
 
 impl<'a> Remedy<'a> {
-    fn new(remedy: &'a model::Remedy) -> Self {
+    pub(super) fn new(remedy: &'a model::Remedy) -> Self {
         Self {
             id: remedy.id,
             summary: &remedy.summary,

@@ -5,7 +5,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use super::see::SeeDocument;
-use super::{CheckDocument, HeadroomDocument};
+use super::{CheckDocument, ExplainDocument, HeadroomDocument};
 
 /// File name and schema of every document. Fields that may be added later are allowed: no schema
 /// forbids what it does not name.
@@ -17,6 +17,10 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
             schema::<HeadroomDocument<'static>>(),
         ),
         ("dryport.check-1.json", schema::<CheckDocument<'static>>()),
+        (
+            "dryport.explain-1.json",
+            schema::<ExplainDocument<'static>>(),
+        ),
         ("dryport.see-1.json", schema::<SeeDocument<'static>>()),
     ]
 }

@@ -1,14 +1,11 @@
 //! Causes: what is wrong, who holds the ports, what to do and what not.
 
-use dryport_model::{Cause, CauseId, Fact, Level, Seen};
+use dryport_model::{Cause, Level};
 
-use super::headline::{any_new_destination, level_word};
+use super::headline::level_word;
 use super::layout::{Lines, cut, left, right, width};
 use super::number::{grouped, plural};
 use super::paint::Tone;
-use super::phrase;
-use super::place::Place;
-use crate::CheckedNamespace;
 
 const MOST_OWNERS: usize = 3;
 const MOST_REMEDIES: usize = 3;
@@ -16,19 +13,34 @@ const MOST_REMEDIES: usize = 3;
 const MOST_CAUSES: usize = 4;
 const LABEL: usize = 11;
 
-/// Writes the causes of a namespace, then its notes.
-pub(super) fn write(lines: &mut Lines, checked: &CheckedNamespace<'_>, place: &Place) {
-    let (notes, mut causes): (Vec<&Cause>, Vec<&Cause>) = checked
-        .verdict
+/// The causes to write, and what they need to be told in words.
+pub(super) struct Scene<'a> {
+    /// The causes, notes among them.
+    pub(super) causes: &'a [Cause],
+    /// The name of a process by its index in the owners of a cause; `None` where it is not known.
+    pub(super) process: &'a dyn Fn(u32) -> Option<String>,
+    /// Whether only what could not be seen makes a cause more than a note.
+    pub(super) is_unsure: &'a dyn Fn(&Cause) -> bool,
+    /// Why nobody is named, where somebody could be expected.
+    pub(super) no_owner: &'a dyn Fn(&Cause) -> Option<&'static str>,
+    /// A command as it has to be typed.
+    pub(super) command: &'a dyn Fn(&str) -> String,
+    /// What shows the causes that are left out.
+    pub(super) more: &'a str,
+}
+
+/// Writes causes, then notes.
+pub(super) fn write(lines: &mut Lines, scene: &Scene<'_>) {
+    let (notes, mut causes): (Vec<&Cause>, Vec<&Cause>) = scene
         .causes
         .iter()
         .partition(|cause| cause.level == Level::Ok);
     // The model sorts by level; what is certain then comes before what may be.
-    causes.sort_by_key(|cause| (core::cmp::Reverse(cause.level), is_unsure(cause, checked)));
+    causes.sort_by_key(|cause| (core::cmp::Reverse(cause.level), (scene.is_unsure)(cause)));
     let mut told = Told::default();
     for cause in causes.iter().take(MOST_CAUSES) {
         lines.gap();
-        write_cause(lines, cause, checked, place, &mut told);
+        write_cause(lines, cause, scene, &mut told);
     }
     if let Some(more) = causes
         .len()
@@ -37,23 +49,18 @@ pub(super) fn write(lines: &mut Lines, checked: &CheckedNamespace<'_>, place: &P
     {
         lines.gap();
         lines.line(&format!(
-            "{more} more {}: dryport check --json",
-            plural(more as u64, "cause", "causes")
+            "{more} more {}: {}",
+            plural(more as u64, "cause", "causes"),
+            scene.more
         ));
     }
     if !notes.is_empty() {
         lines.gap();
         lines.line(&lines.screen.paint(Tone::Strong, "Notes"));
         for note in notes {
-            write_note(lines, note, place, &mut told);
+            write_note(lines, note, scene, &mut told);
         }
     }
-}
-
-/// Whether only what could not be seen makes it more than a note.
-fn is_unsure(cause: &Cause, checked: &CheckedNamespace<'_>) -> bool {
-    cause.id == CauseId::ConnectRangeLocked
-        && any_new_destination(checked).is_some_and(|any| any.level_is_uncertain)
 }
 
 /// What stands above already and need not be said twice.
@@ -67,12 +74,11 @@ struct Told<'a> {
 fn write_cause<'a>(
     lines: &mut Lines,
     cause: &'a Cause,
-    checked: &CheckedNamespace<'_>,
-    place: &Place,
+    scene: &Scene<'_>,
     told: &mut Told<'a>,
 ) {
     let screen = lines.screen;
-    let unsure = if is_unsure(cause, checked) {
+    let unsure = if (scene.is_unsure)(cause) {
         "  if what was not seen is taken"
     } else {
         ""
@@ -84,8 +90,8 @@ fn write_cause<'a>(
         screen.paint(Tone::Uncertain, unsure)
     ));
     lines.hang("  ", "  ", &cause.summary, None);
-    write_owners(lines, cause, checked, told);
-    write_remedies(lines, cause, place, told);
+    write_owners(lines, cause, scene, told);
+    write_remedies(lines, cause, scene, told);
     for (index, avoid) in cause.avoid.iter().enumerate() {
         label(
             lines,
@@ -99,12 +105,12 @@ fn write_cause<'a>(
 fn write_owners(
     lines: &mut Lines,
     cause: &Cause,
-    checked: &CheckedNamespace<'_>,
+    scene: &Scene<'_>,
     told: &mut Told<'_>,
 ) {
     let shares: Vec<(u32, u32)> = cause.owners.iter().map(|s| (s.process, s.ports)).collect();
     if shares.is_empty() {
-        if let Some(why) = no_owner(cause, checked) {
+        if let Some(why) = (scene.no_owner)(cause) {
             label(lines, "held by", why, None);
         }
         return;
@@ -112,7 +118,7 @@ fn write_owners(
     if shares == told.owners {
         return;
     }
-    let rows = holders(cause, checked);
+    let rows = holders(cause, scene);
     let counts = rows.iter().map(|(_, n)| width(n)).max().unwrap_or(0);
     let most = lines
         .screen
@@ -133,16 +139,12 @@ fn write_owners(
 }
 
 /// Names and ports: the largest processes, the others together, and what no process holds any more.
-fn holders(cause: &Cause, checked: &CheckedNamespace<'_>) -> Vec<(String, String)> {
-    let processes = checked.owners.map_or(&[][..], |owners| &owners.processes);
+fn holders(cause: &Cause, scene: &Scene<'_>) -> Vec<(String, String)> {
     let mut rows: Vec<(String, String)> = cause
         .owners
         .iter()
         .take(MOST_OWNERS)
-        .filter_map(|share| {
-            let process = processes.get(share.process as usize)?;
-            Some((phrase::process(process), grouped(share.ports)))
-        })
+        .filter_map(|share| Some(((scene.process)(share.process)?, grouped(share.ports))))
         .collect();
     let rest = cause.owners.get(MOST_OWNERS..).unwrap_or_default();
     if !rest.is_empty() {
@@ -158,30 +160,17 @@ fn holders(cause: &Cause, checked: &CheckedNamespace<'_>) -> Vec<(String, String
 }
 
 /// A number of the cause's evidence, 0 where it has none of that name.
-fn evidence(cause: &Cause, name: &str) -> u64 {
+pub(super) fn evidence(cause: &Cause, name: &str) -> u64 {
     let found = cause.evidence.iter().find(|e| e.name == name);
     found.map_or(0, |evidence| evidence.value)
 }
 
-/// Why nobody is named, where somebody could be expected.
-fn no_owner(cause: &Cause, checked: &CheckedNamespace<'_>) -> Option<&'static str> {
-    checked.owners?;
-    let seen_all = checked
-        .coverage
-        .iter()
-        .any(|coverage| coverage.fact == Fact::Owners && coverage.seen == Seen::Full);
-    let count = |name| evidence(cause, name);
-    let held = count("in_use") + count("locked") + count("close_wait") + count("bound_idle");
-    if held > 0 && !seen_all {
-        Some("processes that could not be seen")
-    } else if count("time_wait") > 0 {
-        Some("no process: TIME_WAIT outlives the socket that left it")
-    } else {
-        None
-    }
-}
-
-fn write_remedies<'a>(lines: &mut Lines, cause: &'a Cause, place: &Place, told: &mut Told<'a>) {
+fn write_remedies<'a>(
+    lines: &mut Lines,
+    cause: &'a Cause,
+    scene: &Scene<'_>,
+    told: &mut Told<'a>,
+) {
     let fresh = cause
         .remedies
         .iter()
@@ -205,7 +194,7 @@ fn write_remedies<'a>(lines: &mut Lines, cause: &'a Cause, place: &Place, told: 
         if let Some(command) = &remedy.command {
             lines.line(&format!(
                 "{indent}{}",
-                lines.screen.paint(Tone::Command, &place.command(command))
+                lines.screen.paint(Tone::Command, &(scene.command)(command))
             ));
         }
         told.commands.extend(remedy.command.as_deref());
@@ -213,7 +202,7 @@ fn write_remedies<'a>(lines: &mut Lines, cause: &'a Cause, place: &Place, told: 
     }
 }
 
-fn write_note<'a>(lines: &mut Lines, note: &'a Cause, place: &Place, told: &mut Told<'a>) {
+fn write_note<'a>(lines: &mut Lines, note: &'a Cause, scene: &Scene<'_>, told: &mut Told<'a>) {
     let text = format!("{} [{}]", note.summary, note.id.name());
     lines.hang("  - ", "  - ", &text, None);
     let first = note.remedies.first();
@@ -221,7 +210,7 @@ fn write_note<'a>(lines: &mut Lines, note: &'a Cause, place: &Place, told: &mut 
     if let Some(command) = command.filter(|command| !told.commands.contains(command)) {
         lines.line(&format!(
             "    {}",
-            lines.screen.paint(Tone::Command, &place.command(command))
+            lines.screen.paint(Tone::Command, &(scene.command)(command))
         ));
         told.commands.push(command);
     }

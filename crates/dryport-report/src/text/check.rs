@@ -1,6 +1,6 @@
 //! The screen of `check`.
 
-use dryport_model::{Claim, Coverage, Fact, Level, Seen};
+use dryport_model::{Cause, CauseId, Claim, Coverage, Fact, Level, Seen};
 
 use super::layout::{Lines, left};
 use super::number::{ends, grouped, plural, used};
@@ -75,7 +75,44 @@ fn write_namespace(lines: &mut Lines, checked: &CheckedNamespace<'_>, check: &Ch
     if check.process.is_none() {
         write_requests(lines, checked, &place);
     }
-    cause::write(lines, checked, &place);
+    write_causes(lines, checked, &place);
+}
+
+fn write_causes(lines: &mut Lines, checked: &CheckedNamespace<'_>, place: &Place) {
+    let processes = checked.owners.map_or(&[][..], |owners| &owners.processes);
+    let scene = cause::Scene {
+        causes: &checked.verdict.causes,
+        process: &|index| processes.get(index as usize).map(phrase::process),
+        is_unsure: &|cause| is_unsure(cause, checked),
+        no_owner: &|cause| no_owner(cause, checked),
+        command: &|command| place.command(command),
+        more: "dryport check --json",
+    };
+    cause::write(lines, &scene);
+}
+
+/// Whether only what could not be seen makes it more than a note.
+fn is_unsure(cause: &Cause, checked: &CheckedNamespace<'_>) -> bool {
+    cause.id == CauseId::ConnectRangeLocked
+        && headline::any_new_destination(checked).is_some_and(|any| any.level_is_uncertain)
+}
+
+/// Why nobody is named, where somebody could be expected.
+fn no_owner(cause: &Cause, checked: &CheckedNamespace<'_>) -> Option<&'static str> {
+    checked.owners?;
+    let seen_all = checked
+        .coverage
+        .iter()
+        .any(|coverage| coverage.fact == Fact::Owners && coverage.seen == Seen::Full);
+    let count = |name| cause::evidence(cause, name);
+    let held = count("in_use") + count("locked") + count("close_wait") + count("bound_idle");
+    if held > 0 && !seen_all {
+        Some("processes that could not be seen")
+    } else if count("time_wait") > 0 {
+        Some("no process: TIME_WAIT outlives the socket that left it")
+    } else {
+        None
+    }
 }
 
 fn write_requests(lines: &mut Lines, checked: &CheckedNamespace<'_>, place: &Place) {
@@ -208,7 +245,7 @@ const fn fact(fact: Fact) -> &'static str {
     }
 }
 
-fn write_assumptions(lines: &mut Lines, assumptions: &[String]) {
+pub(super) fn write_assumptions(lines: &mut Lines, assumptions: &[String]) {
     if assumptions.is_empty() {
         return;
     }

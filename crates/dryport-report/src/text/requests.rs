@@ -1,5 +1,6 @@
 //! Requests as a table: a bar of the ledger, what is left, how much is used.
 
+use dryport_model::explain::CapturedRequest;
 use dryport_model::{Headroom, Ledger, Level, RequestVerdict};
 
 use super::bar::{bar, legend};
@@ -23,6 +24,18 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// A request of a capture.
+    pub(super) const fn captured(name: String, request: &CapturedRequest) -> Self {
+        Self {
+            name,
+            ledger: request.ledger,
+            headroom: request.headroom,
+            level: request.level,
+            uncertain: request.unsure.is_some(),
+            own: None,
+        }
+    }
+
     pub(super) fn new(name: String, verdict: &RequestVerdict, own: Option<u32>) -> Self {
         Self {
             name,

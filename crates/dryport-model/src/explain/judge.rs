@@ -1,0 +1,713 @@
+//! From findings to requests, levels and causes.
+
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cmp::Reverse;
+use core::net::IpAddr;
+
+use super::range::{self, Ranges};
+use super::{
+    CapturedRequest, DestinationUse, Explanation, Findings, Given, MessageTold, Number,
+    RangeInForce, Scope, Source, causes, messages, platform, settings,
+};
+use crate::capture::{Host, Names, Pair, PairKey, PortBag, PortShown, ProcessId, Table};
+use crate::{
+    Class, Coverage, Fact, Family, Headroom, Ledger, Level, MOST_REQUESTS, Platform, PortRange,
+    PortSet, Protocol, Sharing, Thresholds,
+};
+
+/// Destinations told.
+const MOST_DESTINATIONS: usize = 20;
+
+/// Judges a paste.
+#[must_use]
+pub fn explain(findings: &Findings, given: &Given) -> Explanation {
+    let mut assumptions = Vec::new();
+    let mut contradictions = range::contradictions(findings, given);
+    let platform = platform::resolve(findings, given, &mut assumptions, &mut contradictions);
+    let table = findings.tables.fullest();
+    let mut judged = Judged::default();
+    let mut time_wait_seconds = None;
+    if let Some((platform, _)) = platform.filter(|_| contradictions.is_empty()) {
+        let ranges = Ranges::new(findings, given, platform);
+        time_wait_seconds = Some(ranges.time_wait_seconds());
+        judged = Judge::new(findings, given, platform, &ranges).judge(&mut assumptions);
+        if judged.ranges.is_empty() {
+            judged.ranges = told_alone(&ranges, findings);
+        }
+    }
+    judged.requests.extend(nat_requests(findings, &given.thresholds));
+    judged.requests.sort_by_key(|request| {
+        (Reverse(request.level), Reverse(request.ledger.taken_at_most()))
+    });
+    let mut causes = Vec::new();
+    if let Some((platform, _)) = platform {
+        causes = causes::find(&causes::Facts {
+            findings,
+            platform,
+            requests: &judged.requests,
+            ranges: &judged.ranges,
+            time_wait_seconds: time_wait_seconds.map_or(60, |(seconds, _)| seconds),
+        });
+    }
+    settings::add(findings, platform.map(|(platform, _)| platform), &mut causes);
+    let told = messages::add(findings, platform.map(|(platform, _)| platform), &mut causes);
+    causes::from_reports(findings, &mut causes);
+    causes.sort_by_key(|cause| Reverse(cause.level));
+    let level = level(findings, &judged, &causes, &told, &contradictions);
+    let omitted = judged.requests.len().saturating_sub(MOST_REQUESTS);
+    judged.requests.truncate(MOST_REQUESTS);
+    Explanation {
+        level,
+        platform,
+        assumptions,
+        contradictions,
+        ranges: judged.ranges,
+        time_wait_seconds,
+        tables: findings.tables.count(),
+        rows: table.rows(),
+        requests: judged.requests,
+        requests_omitted: omitted + judged.omitted,
+        destinations: judged.destinations,
+        states: table.states(),
+        processes: findings.processes.all().to_vec(),
+        holders: judged.holders,
+        causes,
+        messages: told,
+        coverage: coverage(findings, platform.map(|(platform, _)| platform)),
+    }
+}
+
+/// The worst of requests, causes and documents; unknown where nothing could be judged.
+fn level(
+    findings: &Findings,
+    judged: &Judged,
+    causes: &[crate::Cause],
+    told: &[MessageTold],
+    contradictions: &[String],
+) -> Level {
+    if !contradictions.is_empty() {
+        return Level::Unknown;
+    }
+    let requests = judged.requests.iter().map(|request| request.level);
+    let causes = causes.iter().map(|cause| cause.level);
+    let reports = findings.reports.iter().filter_map(|report| report.level);
+    let nothing = judged.requests.is_empty() && told.is_empty();
+    let worst = requests.chain(reports).chain(causes).max();
+    match worst {
+        None | Some(Level::Ok) if nothing && findings.reports.iter().all(|r| r.level.is_none()) => {
+            Level::Unknown
+        }
+        worst => worst.unwrap_or(Level::Unknown),
+    }
+}
+
+/// Ranges that the input gives where no socket uses them.
+fn told_alone(ranges: &Ranges<'_>, findings: &Findings) -> Vec<RangeInForce> {
+    let mut told = Vec::new();
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        for family in [Family::V4, Family::V6] {
+            let (range, _) = ranges.of(protocol, family);
+            let gives = findings.ranges.iter().any(|found| {
+                found.protocol.is_none_or(|p| p == protocol)
+                    && found.family.is_none_or(|f| f == family)
+            });
+            let settled = range.source == Source::Found
+                && (gives || (protocol == Protocol::Tcp && family == Family::V4));
+            if settled && !told.contains(&range) {
+                told.push(range);
+            }
+        }
+    }
+    told
+}
+
+fn coverage(findings: &Findings, platform: Option<Platform>) -> Vec<Coverage> {
+    let rows = findings.tables.rows() > 0;
+    let mut coverage = Vec::new();
+    if !rows {
+        coverage.push(Coverage::none(
+            Fact::Sockets,
+            "capture",
+            "the input holds no table of sockets".into(),
+        ));
+        return coverage;
+    }
+    if findings.tables.fullest().pairs_are_incomplete() {
+        coverage.push(Coverage::partial(
+            Fact::Sockets,
+            "capture",
+            "more destinations than are kept apart; the rarest may be missing".into(),
+        ));
+    } else {
+        coverage.push(Coverage::full(Fact::Sockets, "capture"));
+    }
+    if platform == Some(Platform::Linux) {
+        coverage.push(Coverage::none(
+            Fact::BindBuckets,
+            "capture",
+            "a capture does not tell whether a client's port was bound before connect() and is \
+             locked for everybody; `dryport check` on the machine does"
+                .into(),
+        ));
+    }
+    let bound = findings.tables.fullest();
+    let sees_bound = [Family::V4, Family::V6]
+        .into_iter()
+        .any(|family| !bound.pool(Protocol::Tcp, family).bound.is_empty());
+    if !sees_bound {
+        let how = match platform {
+            Some(platform) if platform.is_windows() => {
+                "no bound, idle socket is in it: `netstat -anoq` or `Get-NetTCPConnection -State \
+                 Bound` would show them"
+            }
+            Some(Platform::Linux) => {
+                "no bound, idle socket is in it: `dryport see` shows them, netstat does not"
+            }
+            _ => "no bound, idle socket is in it: netstat does not show them",
+        };
+        coverage.push(Coverage::none(Fact::BoundIdle, "capture", how.into()));
+    }
+    coverage
+}
+
+/// What came of a table.
+#[derive(Default)]
+pub(super) struct Judged {
+    pub(super) requests: Vec<CapturedRequest>,
+    omitted: usize,
+    pub(super) ranges: Vec<RangeInForce>,
+    destinations: Vec<DestinationUse>,
+    holders: Vec<(u32, u32)>,
+}
+
+struct Judge<'a> {
+    findings: &'a Findings,
+    table: &'a Table,
+    names: &'a Names,
+    thresholds: Thresholds,
+    platform: Platform,
+    ranges: &'a Ranges<'a>,
+    /// Connections on these were accepted.
+    servers: PortSet,
+}
+
+impl<'a> Judge<'a> {
+    fn new(
+        findings: &'a Findings,
+        given: &'a Given,
+        platform: Platform,
+        ranges: &'a Ranges<'a>,
+    ) -> Self {
+        let table = findings.tables.fullest();
+        Self {
+            findings,
+            table,
+            names: &findings.names,
+            thresholds: given.thresholds,
+            platform,
+            ranges,
+            servers: table.server_ports(),
+        }
+    }
+
+    fn judge(&self, assumptions: &mut Vec<String>) -> Judged {
+        let mut judged = Judged::default();
+        let sharing = self.platform.sharing();
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let families: Vec<Family> = [Family::V4, Family::V6]
+                .into_iter()
+                .filter(|family| self.table.pool(protocol, *family).rows > 0)
+                .collect();
+            if families.is_empty() {
+                continue;
+            }
+            match (protocol, sharing) {
+                (_, Sharing::Never) => {
+                    for family in families {
+                        self.pool_request(protocol, family, &mut judged);
+                    }
+                }
+                (Protocol::Tcp, Sharing::ByTuple) => self.tuple_requests(&mut judged, assumptions),
+                (Protocol::Tcp, _) => self.source_requests(sharing, &mut judged),
+                (Protocol::Udp, _) => self.udp_request(&mut judged),
+            }
+        }
+        for range in judged.ranges.iter().filter(|r| r.source == Source::Assumed) {
+            assumptions.push(range::assumption(range, self.platform));
+        }
+        self.destinations(&mut judged);
+        self.holders(&mut judged);
+        judged
+    }
+
+    /// One pool for each protocol and family, whatever the destination.
+    fn pool_request(&self, protocol: Protocol, family: Family, judged: &mut Judged) {
+        let (range, reserved) = self.ranges.of(protocol, family);
+        let pool = self.table.pool(protocol, family);
+        let mut live = pool.live.clone();
+        live.insert_all(&pool.listening);
+        live.insert_all(&pool.bound);
+        let ledger = ledger(range.range, |port| {
+            if reserved.contains(port) {
+                Class::Reserved
+            } else if live.contains(port) {
+                Class::InUse
+            } else if pool.waiting.contains(port) {
+                Class::TimeWait
+            } else {
+                Class::Free
+            }
+        });
+        judged.ranges.push(range);
+        let request = self.request(protocol, Some(family), Scope::Any, ledger);
+        judged.requests.push(request);
+    }
+
+    /// A range for each pair, and what is lost for every pair.
+    fn tuple_requests(&self, judged: &mut Judged, assumptions: &mut Vec<String>) {
+        let (range, reserved) = self.ranges.of(Protocol::Tcp, Family::V4);
+        let locked = self.locked();
+        let class = |port: u16| {
+            if reserved.contains(port) {
+                Some(Class::Reserved)
+            } else if locked.contains(port) {
+                Some(Class::Locked)
+            } else {
+                None
+            }
+        };
+        let any = ledger(range.range, |port| class(port).unwrap_or(Class::Free));
+        judged
+            .requests
+            .push(self.request(Protocol::Tcp, None, Scope::Any, any));
+        let mut reuse_matters = false;
+        let busiest = self.busiest();
+        judged.omitted += busiest.len().saturating_sub(MOST_REQUESTS);
+        for (key, pair) in busiest.into_iter().take(MOST_REQUESTS) {
+            let ports = Ports::of(pair, &self.servers);
+            if ports.count_in(range.range) == 0 {
+                continue;
+            }
+            let reuse = self.reuse(key);
+            let ledger = ledger(range.range, |port| {
+                class(port).unwrap_or_else(|| ports.class(port, reuse))
+            });
+            let scope = Scope::Pair {
+                source: self.host(key.source_host(self.table)),
+                destination: self.destination(key),
+            };
+            let mut request = self.request(Protocol::Tcp, None, scope, ledger);
+            reuse_matters |= reuse == Reuse::Untold && ledger.uncertain > 0;
+            self.settle(&mut request, reuse);
+            request.holders = holders_of(pair);
+            judged.requests.push(request);
+        }
+        if reuse_matters {
+            assumptions.push(
+                "net.ipv4.tcp_tw_reuse is not in the input: TIME_WAITs on loopback are counted as \
+                 taken, though Linux 4.19 and later takes those over that are older than 1 s"
+                    .into(),
+            );
+        }
+        judged.ranges.push(range);
+    }
+
+    /// The worse of the two ends, with the reason; the better one where a setting that was seen
+    /// lets TIME_WAITs be taken over, and only their age is unknown.
+    fn settle(&self, request: &mut CapturedRequest, reuse: Reuse) {
+        let best = self.thresholds.at_best(&request.ledger, request.headroom);
+        if best == request.level {
+            return;
+        }
+        match reuse {
+            Reuse::Applies => request.level = best,
+            _ => {
+                request.unsure = Some(
+                    "unless these TIME_WAITs are taken over, which net.ipv4.tcp_tw_reuse decides"
+                        .into(),
+                );
+            }
+        }
+    }
+
+    /// One port for each source address, whatever the destination.
+    fn source_requests(&self, sharing: Sharing, judged: &mut Judged) {
+        let (range, reserved) = self.ranges.of(Protocol::Tcp, Family::V4);
+        let locked = self.locked();
+        let mut sources: Vec<(Host, Ports)> = Vec::new();
+        let mut fullest_pair: Vec<(Host, u32)> = Vec::new();
+        for (key, pair) in self.table.pairs() {
+            let source = key.source_host(self.table);
+            let ports = Ports::of(pair, &self.servers);
+            let count = ports.count_in(range.range);
+            let room = sources.len() < MOST_REQUESTS;
+            match sources.iter_mut().find(|(other, _)| *other == source) {
+                Some((_, all)) => all.add(&ports),
+                None if room => sources.push((source, ports)),
+                None => judged.omitted += 1,
+            }
+            match fullest_pair.iter_mut().find(|(other, _)| *other == source) {
+                Some((_, most)) => *most = count.max(*most),
+                None => fullest_pair.push((source, count)),
+            }
+        }
+        for (source, ports) in sources {
+            // Where the destination may count, only the fullest pair is certain.
+            let pair = fullest_pair.iter().find(|(other, _)| *other == source);
+            let mut certain = match sharing {
+                Sharing::BySource => u32::MAX,
+                _ => pair.map_or(0, |(_, count)| *count),
+            };
+            let ledger = ledger(range.range, |port| {
+                let class = match () {
+                    () if reserved.contains(port) => return Class::Reserved,
+                    () if locked.contains(port) => return Class::InUse,
+                    () => ports.class(port, Reuse::No),
+                };
+                if class == Class::Free {
+                    return class;
+                }
+                if certain == 0 {
+                    return Class::Uncertain;
+                }
+                certain -= 1;
+                class
+            });
+            if ledger.taken_at_most() == 0 {
+                continue;
+            }
+            let scope = Scope::Source(self.host(source));
+            let mut request = self.request(Protocol::Tcp, None, scope, ledger);
+            let best = self.thresholds.at_best(&request.ledger, request.headroom);
+            if best != request.level {
+                request.unsure = Some(
+                    "unless this system shares ports between destinations (FreeBSD 13 and later)"
+                        .into(),
+                );
+            }
+            judged.requests.push(request);
+        }
+        if judged.requests.is_empty() {
+            let ledger = ledger(range.range, |port| match () {
+                () if reserved.contains(port) => Class::Reserved,
+                () if locked.contains(port) => Class::InUse,
+                () => Class::Free,
+            });
+            judged
+                .requests
+                .push(self.request(Protocol::Tcp, None, Scope::Any, ledger));
+        }
+        judged.ranges.push(range);
+    }
+
+    /// UDP: a port for each socket; those of the wildcard address stand in everybody's way.
+    fn udp_request(&self, judged: &mut Judged) {
+        let (range, reserved) = self.ranges.of(Protocol::Udp, Family::V4);
+        let mut wildcard = PortSet::new();
+        let mut fullest: Option<(Host, &PortBag)> = None;
+        for (host, bag) in self.table.udp() {
+            if host == Host::Any {
+                bag.add_to(&mut wildcard);
+            } else if fullest.is_none_or(|(_, other)| other.at_most() < bag.at_most()) {
+                fullest = Some((host, bag));
+            }
+        }
+        if let Some((_, bag)) = fullest {
+            bag.add_to(&mut wildcard);
+        }
+        let ledger = ledger(range.range, |port| {
+            if reserved.contains(port) {
+                Class::Reserved
+            } else if wildcard.contains(port) {
+                Class::InUse
+            } else {
+                Class::Free
+            }
+        });
+        let scope = fullest.map_or(Scope::Any, |(host, _)| Scope::Source(self.host(host)));
+        let request = self.request(Protocol::Udp, None, scope, ledger);
+        judged.requests.push(request);
+        let known = judged.ranges.iter().any(|known| known.range == range.range);
+        if !known {
+            judged.ranges.push(range);
+        }
+    }
+
+    /// Ports that listeners and idle bound sockets hold, of both families.
+    fn locked(&self) -> PortSet {
+        let mut locked = PortSet::new();
+        for family in [Family::V4, Family::V6] {
+            let pool = self.table.pool(Protocol::Tcp, family);
+            locked.insert_all(&pool.listening);
+            locked.insert_all(&pool.bound);
+        }
+        locked
+    }
+
+    fn request(
+        &self,
+        protocol: Protocol,
+        family: Option<Family>,
+        scope: Scope,
+        ledger: Ledger,
+    ) -> CapturedRequest {
+        let headroom = Headroom {
+            at_least: ledger.usable(),
+            at_most: ledger.usable() + ledger.uncertain,
+        };
+        CapturedRequest {
+            protocol,
+            family,
+            scope,
+            ledger,
+            headroom,
+            level: self.thresholds.at_worst(&ledger, headroom),
+            unsure: None,
+            holders: Vec::new(),
+        }
+    }
+
+    /// Pairs, those with most ports first; accepted connections have one port each.
+    fn busiest(&self) -> Vec<(&PairKey, &Pair)> {
+        let mut pairs: Vec<(&PairKey, &Pair)> = self
+            .table
+            .pairs()
+            .filter(|(_, pair)| {
+                pair.at_most() > 1 || {
+                    let ports = Ports::of(pair, &self.servers);
+                    !ports.is_empty()
+                }
+            })
+            .collect();
+        pairs.sort_by_key(|(key, pair)| (Reverse(pair.at_most()), **key));
+        pairs
+    }
+
+    /// Whether Linux would take a TIME_WAIT of this pair over.
+    fn reuse(&self, key: &PairKey) -> Reuse {
+        let number = |number| self.findings.number(number);
+        if number(Number::TcpTimestamps) == Some(0) {
+            return Reuse::No;
+        }
+        let loopback = match key.destination_host(self.table) {
+            Host::Ip(address) => address.is_loopback(),
+            _ => false,
+        };
+        match (number(Number::TcpTwReuse), loopback) {
+            (Some(1), _) | (Some(2), true) => Reuse::Applies,
+            (None, true) => Reuse::Untold,
+            _ => Reuse::No,
+        }
+    }
+
+    /// How many ports of the range go to which destination.
+    fn destinations(&self, judged: &mut Judged) {
+        let range = self.ranges.of(Protocol::Tcp, Family::V4).0.range;
+        let mut by: Vec<((Host, PortShown), Ports)> = Vec::new();
+        for (key, pair) in self.busiest().into_iter().take(10 * MOST_DESTINATIONS) {
+            let ports = Ports::of(pair, &self.servers);
+            let end = (key.destination_host(self.table), key.port);
+            match by.iter_mut().find(|(other, _)| *other == end) {
+                Some((_, all)) => all.add(&ports),
+                None => by.push((end, ports)),
+            }
+        }
+        let mut used: Vec<DestinationUse> = by
+            .into_iter()
+            .map(|((host, port), ports)| DestinationUse {
+                destination: end_text(self.names, host, port),
+                ports: ports.count_in(range),
+                time_wait: ports.waiting_in(range),
+            })
+            .filter(|used| used.ports > 0)
+            .collect();
+        used.sort_by_key(|used| (Reverse(used.ports), used.destination.clone()));
+        used.truncate(MOST_DESTINATIONS);
+        judged.destinations = used;
+    }
+
+    /// Ports of the range by process.
+    fn holders(&self, judged: &mut Judged) {
+        let range = self.ranges.of(Protocol::Tcp, Family::V4).0.range;
+        let mut holders: Vec<(u32, u32)> = self
+            .table
+            .processes()
+            .map(|(ProcessId(id), ports)| (id, ports.all.to_set().count_in(range)))
+            .filter(|(_, ports)| *ports > 0)
+            .collect();
+        holders.sort_by_key(|(id, ports)| (Reverse(*ports), *id));
+        judged.holders = holders;
+    }
+
+    fn host(&self, host: Host) -> String {
+        host_text(self.names, host)
+    }
+
+    fn destination(&self, key: &PairKey) -> String {
+        end_text(self.names, key.destination_host(self.table), key.port)
+    }
+}
+
+impl PairKey {
+    fn source_host(&self, table: &Table) -> Host {
+        table.host_of(self.source)
+    }
+
+    fn destination_host(&self, table: &Table) -> Host {
+        table.host_of(self.destination)
+    }
+}
+
+fn holders_of(pair: &Pair) -> Vec<(u32, u32)> {
+    let mut holders: Vec<(u32, u32)> = pair
+        .holders
+        .iter()
+        .map(|(ProcessId(id), rows)| (*id, *rows))
+        .collect();
+    holders.sort_by_key(|(id, rows)| (Reverse(*rows), *id));
+    holders
+}
+
+/// A host as reports show it.
+pub(super) fn host_text(names: &Names, host: Host) -> String {
+    match host {
+        Host::Any => "*".to_owned(),
+        Host::Ip(address) => address.to_string(),
+        Host::Name(id) => names.text(id).to_owned(),
+        Host::Cut => "(cut off)".to_owned(),
+    }
+}
+
+/// An end as reports show it.
+pub(super) fn end_text(names: &Names, host: Host, port: PortShown) -> String {
+    let port = match port {
+        PortShown::Any => "*".to_owned(),
+        PortShown::Number(port) => port.to_string(),
+        PortShown::Name(id) => names.text(id).to_owned(),
+    };
+    match host {
+        Host::Ip(IpAddr::V6(address)) => format!("[{address}]:{port}"),
+        host => format!("{}:{port}", host_text(names, host)),
+    }
+}
+
+/// Whether a TIME_WAIT would be taken over by a new connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reuse {
+    /// Never.
+    No,
+    /// By a setting that was seen.
+    Applies,
+    /// By a setting that was not seen.
+    Untold,
+}
+
+/// The ports of a pair that are a client's.
+struct Ports {
+    live: PortSet,
+    waiting: PortSet,
+    young: PortSet,
+    aged: PortSet,
+}
+
+impl Ports {
+    fn of(pair: &Pair, servers: &PortSet) -> Self {
+        let set = |bag: &PortBag| {
+            let mut set = bag.to_set();
+            set.remove_all(servers);
+            set
+        };
+        Self {
+            live: set(&pair.live),
+            waiting: set(&pair.waiting),
+            young: set(&pair.young),
+            aged: set(&pair.aged),
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.live.insert_all(&other.live);
+        self.waiting.insert_all(&other.waiting);
+        self.young.insert_all(&other.young);
+        self.aged.insert_all(&other.aged);
+    }
+
+    fn is_empty(&self) -> bool {
+        [&self.live, &self.waiting, &self.young, &self.aged]
+            .into_iter()
+            .all(PortSet::is_empty)
+    }
+
+    fn count_in(&self, range: PortRange) -> u32 {
+        let mut all = self.live.clone();
+        for more in [&self.waiting, &self.young, &self.aged] {
+            all.insert_all(more);
+        }
+        all.count_in(range)
+    }
+
+    fn waiting_in(&self, range: PortRange) -> u32 {
+        let mut waiting = self.waiting.clone();
+        waiting.insert_all(&self.young);
+        waiting.insert_all(&self.aged);
+        waiting.remove_all(&self.live);
+        waiting.count_in(range)
+    }
+
+    fn class(&self, port: u16, reuse: Reuse) -> Class {
+        let waiting = self.waiting.contains(port);
+        let aged = self.aged.contains(port);
+        match () {
+            () if self.live.contains(port) => Class::InUse,
+            () if self.young.contains(port) => Class::TimeWait,
+            () if aged && reuse == Reuse::Applies => Class::TimeWaitReusable,
+            () if (waiting || aged) && reuse != Reuse::No => Class::Uncertain,
+            () if waiting || aged => Class::TimeWait,
+            () => Class::Free,
+        }
+    }
+}
+
+fn ledger(range: PortRange, mut class: impl FnMut(u16) -> Class) -> Ledger {
+    let mut ledger = Ledger::default();
+    range.ports().for_each(|port| ledger.add(class(port), 1));
+    ledger
+}
+
+/// What a NAT has left for each destination.
+fn nat_requests(findings: &Findings, thresholds: &Thresholds) -> Vec<CapturedRequest> {
+    let range = PortRange::NAT_DEFAULT;
+    let flows = findings.tables.fullest().nat();
+    let mut requests: Vec<CapturedRequest> = flows
+        .map(|(protocol, outside, destination, port, bag)| {
+            let used = bag.to_set();
+            let ledger = ledger(range, |port| match used.contains(port) {
+                true => Class::InUse,
+                false => Class::Free,
+            });
+            let headroom = Headroom {
+                at_least: ledger.free,
+                at_most: ledger.free,
+            };
+            CapturedRequest {
+                protocol,
+                family: None,
+                scope: Scope::Nat {
+                    outside: host_text(&findings.names, outside),
+                    destination: end_text(&findings.names, destination, PortShown::Number(port)),
+                },
+                ledger,
+                headroom,
+                level: thresholds.at_best(&ledger, headroom),
+                unsure: None,
+                holders: Vec::new(),
+            }
+        })
+        .collect();
+    requests.sort_by_key(|request| Reverse(request.ledger.in_use));
+    requests.truncate(MOST_REQUESTS);
+    requests
+}

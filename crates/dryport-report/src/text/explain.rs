@@ -1,0 +1,478 @@
+//! The screen of `explain`.
+
+use dryport_model::explain::{CapturedRequest, Explanation, Scope, Source};
+use dryport_model::{Cause, CauseId, Family, Level, Platform, Protocol};
+
+use super::headline::level_word;
+use super::layout::{Lines, cut, left, right, width};
+use super::number::{ends, grouped, plural};
+use super::paint::Tone;
+use super::{Screen, cause, check, requests};
+use crate::{Explained, ExplainedInput};
+
+/// Requests shown; the JSON document has more.
+const MOST_REQUESTS: usize = 6;
+const MOST_DESTINATIONS: usize = 5;
+const MOST_PROCESSES: usize = 5;
+/// Notes of one input shown.
+const MOST_NOTES: usize = 5;
+const LONGEST_NAME: usize = 32;
+const LABEL: usize = 14;
+
+/// The whole screen.
+#[must_use]
+pub fn explain(explained: &Explained<'_>, screen: Screen) -> String {
+    let e = explained.explanation;
+    let mut lines = Lines::new(screen);
+    let word = level_word(e.level);
+    let painted = screen.paint(Tone::Level(e.level), &word);
+    lines.hang(
+        &format!("{word}  "),
+        &format!("{painted}  "),
+        &sentence(explained),
+        Some(Tone::Strong),
+    );
+    lines.gap();
+    write_inputs(&mut lines, &explained.inputs);
+    write_ranges(&mut lines, e);
+    write_contradictions(&mut lines, e);
+    write_requests(&mut lines, e);
+    write_uses(&mut lines, e);
+    write_causes(&mut lines, e);
+    check::write_assumptions(&mut lines, &e.assumptions);
+    let gaps: Vec<_> = e
+        .coverage
+        .iter()
+        .filter(|c| c.seen != dryport_model::Seen::Full && e.rows > 0)
+        .map(|coverage| (coverage, String::new()))
+        .collect();
+    check::write_gaps(&mut lines, &gaps);
+    write_notes(&mut lines, &explained.inputs);
+    if let Some(next) = next(e) {
+        lines.gap();
+        lines.hang("Next: ", "Next: ", &next, None);
+    }
+    lines.finish()
+}
+
+/// The first line alone, for `--quiet`.
+#[must_use]
+pub fn explain_line(explained: &Explained<'_>, screen: Screen) -> String {
+    let level = explained.explanation.level;
+    format!(
+        "{}  {}\n",
+        screen.paint(Tone::Level(level), &level_word(level)),
+        screen.paint(Tone::Strong, &sentence(explained))
+    )
+}
+
+/// A cause in a list: its id, and under it what it is.
+#[must_use]
+pub fn cause_summary(id: &str, summary: &str, screen: Screen) -> String {
+    let mut lines = Lines::new(screen);
+    lines.line(&screen.paint(Tone::Strong, id));
+    lines.hang("    ", "    ", summary, None);
+    lines.finish()
+}
+
+fn sentence(explained: &Explained<'_>) -> String {
+    let e = explained.explanation;
+    if let Some(contradiction) = e.contradictions.first() {
+        return format!("{}.", capital(contradiction));
+    }
+    let worst = e.requests.first();
+    match e.level {
+        Level::Critical | Level::Warning => worst
+            .filter(|request| request.level == e.level)
+            .map(short)
+            .or_else(|| e.causes.first().map(headline))
+            .unwrap_or_else(|| "A report in the input says so.".into()),
+        Level::Ok => well(e),
+        Level::Unknown => unknown(e),
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(characters).collect()
+    })
+}
+
+/// What is left of the worst request.
+fn short(request: &CapturedRequest) -> String {
+    let capacity = grouped(request.ledger.capacity());
+    let clause = clause(request);
+    if request.headroom.at_most == 0 {
+        return format!("No port is left {clause}: all {capacity} are taken.");
+    }
+    let unsure = match request.unsure {
+        Some(_) => " if what a capture does not tell is taken",
+        None => "",
+    };
+    let left = match request.unsure {
+        Some(_) => grouped(request.headroom.at_least),
+        None => ends(request.headroom),
+    };
+    format!("Only {left} of {capacity} ports are left {clause}{unsure}.")
+}
+
+fn family(family: Option<Family>) -> &'static str {
+    match family {
+        Some(Family::V4) => " over IPv4",
+        Some(Family::V6) => " over IPv6",
+        None => "",
+    }
+}
+
+fn clause(request: &CapturedRequest) -> String {
+    let protocol = match request.protocol {
+        Protocol::Tcp => "TCP",
+        Protocol::Udp => "UDP",
+    };
+    match &request.scope {
+        Scope::Pair {
+            source,
+            destination,
+        } => format!("from {source} to {destination}"),
+        Scope::Source(source) => format!("from {source}, whatever the destination"),
+        Scope::Any => format!(
+            "for {protocol}{}, whatever the destination",
+            family(request.family)
+        ),
+        Scope::Nat {
+            outside,
+            destination,
+        } => format!("on the NAT address {outside} to {destination}"),
+    }
+}
+
+/// What a message says, in the few words of a headline.
+fn headline(cause: &Cause) -> String {
+    let text = match cause.id {
+        CauseId::ConnectTupleDry => "A connect() found no local port for its destination.",
+        CauseId::BindRangeDry => "A bind() to any port found none.",
+        CauseId::ConnectRangeDry => "A connect() found no local port.",
+        CauseId::UdpRangeDry => "No dynamic port was left for UDP.",
+        CauseId::WindowsRangeDry => "Windows had no dynamic port left.",
+        CauseId::WindowsTupleTimeWait => {
+            "Connections to one destination were opened and closed faster than Windows frees ports."
+        }
+        CauseId::WindowsPortExcluded => "A port lies in an excluded range, or is taken exclusively.",
+        CauseId::NatTupleDry => "A NAT on the way had no port left.",
+        CauseId::NatTableFull => "The connection tracking table is full.",
+        CauseId::ConnectTimeWaitOverflow => "The kernel drops TIME_WAITs early.",
+        _ => return cause.summary.clone(),
+    };
+    text.into()
+}
+
+fn well(e: &Explanation) -> String {
+    let alarm = e
+        .causes
+        .iter()
+        .find(|cause| cause.id.name().starts_with("not-exhaustion."));
+    if let Some(alarm) = alarm {
+        return format!("Ports have not run out. {}", alarm_words(alarm));
+    }
+    match e.requests.iter().max_by(|one, other| {
+        let used = |r: &CapturedRequest| r.ledger.used_percent();
+        used(one).total_cmp(&used(other))
+    }) {
+        Some(request) => format!(
+            "{} of {} ports are left {}; nothing else is closer to the end.",
+            ends(request.headroom),
+            grouped(request.ledger.capacity()),
+            clause(request)
+        ),
+        None => "Nothing in it tells of a lack of ports.".into(),
+    }
+}
+
+fn alarm_words(cause: &Cause) -> &'static str {
+    match cause.id {
+        CauseId::NotExhaustionAddressNotLocal => "An address is not one of that machine.",
+        CauseId::NotExhaustionIpv6Off => "::1 is not there: IPv6 is off.",
+        CauseId::NotExhaustionFixedPortInUse => "A program wants one certain port, which is taken.",
+        CauseId::NotExhaustionDescriptorLimit => "A process may open no more files.",
+        _ => "The other side refused, or did not answer.",
+    }
+}
+
+fn unknown(e: &Explanation) -> String {
+    if e.causes.iter().any(|cause| cause.level == Level::Unknown) {
+        return "May be a lack of ports, may be something else: the messages do not tell.".into();
+    }
+    if e.ranges.is_empty() && e.rows == 0 {
+        return "Nothing in it tells how ports are used.".into();
+    }
+    "The range is known, but no table of sockets tells how much of it is used.".into()
+}
+
+/// `netstat.txt: windows-netstat (de), netsh-dynamicport; 255 rows`.
+fn write_inputs(lines: &mut Lines, inputs: &[ExplainedInput]) {
+    for input in inputs {
+        let language = input
+            .language
+            .map_or_else(String::new, |language| format!(" ({language})"));
+        let formats = match input.formats.is_empty() {
+            true => "nothing known".to_string(),
+            false => input.formats.join(", "),
+        };
+        let rows = match input.rows {
+            0 => String::new(),
+            n => format!("; {} {}", grouped(n), plural(n, "row", "rows")),
+        };
+        let head = format!("{}: ", input.name);
+        lines.hang("  ", &head, &format!("{formats}{language}{rows}"), None);
+    }
+}
+
+const fn source(source: Source) -> &'static str {
+    match source {
+        Source::Given => "given",
+        Source::Found => "in the input",
+        Source::Assumed => "assumed",
+    }
+}
+
+fn write_ranges(lines: &mut Lines, e: &Explanation) {
+    let Some((platform, told)) = e.platform else {
+        return;
+    };
+    let wait = match e.time_wait_seconds {
+        Some((seconds, _)) if platform == Platform::Linux => {
+            format!(", TIME_WAIT {seconds} s")
+        }
+        Some((seconds, told)) => format!(", TIME_WAIT {seconds} s ({})", source(told)),
+        None => String::new(),
+    };
+    let how = match told {
+        Source::Found => String::new(),
+        told => format!(" ({})", source(told)),
+    };
+    lines.line(&format!("{}{how}{wait}", platform.title()));
+    for range in &e.ranges {
+        let protocol = match range.protocol {
+            Protocol::Tcp => "TCP",
+            Protocol::Udp => "UDP",
+        };
+        let excluded = match range.excluded {
+            0 => String::new(),
+            n => format!(", {} of them excluded", grouped(n)),
+        };
+        lines.line(&format!(
+            "ports for {protocol}{}: {}–{} ({}{excluded}), {}",
+            family(range.family),
+            range.range.low(),
+            range.range.high(),
+            grouped(range.range.size()),
+            source(range.source)
+        ));
+    }
+    if e.tables > 1 {
+        lines.line(&format!(
+            "{} tables of sockets; the fullest is judged, with {} rows",
+            e.tables,
+            grouped(e.rows)
+        ));
+    }
+}
+
+fn write_contradictions(lines: &mut Lines, e: &Explanation) {
+    for contradiction in e.contradictions.iter().skip(1) {
+        lines.gap();
+        lines.hang("", "", &format!("{}.", capital(contradiction)), None);
+    }
+}
+
+fn write_requests(lines: &mut Lines, e: &Explanation) {
+    let rows: Vec<requests::Row> = e
+        .requests
+        .iter()
+        .filter(|request| request.level > Level::Ok || request.ledger.taken_at_most() > 0)
+        .take(MOST_REQUESTS)
+        .map(|request| requests::Row::captured(name(request), request))
+        .collect();
+    if !rows.is_empty() {
+        lines.gap();
+        requests::write(lines, &rows);
+    }
+}
+
+fn name(request: &CapturedRequest) -> String {
+    let protocol = match request.protocol {
+        Protocol::Tcp => "TCP",
+        Protocol::Udp => "UDP",
+    };
+    match &request.scope {
+        Scope::Pair {
+            source,
+            destination,
+        } => format!("{source} → {destination}"),
+        Scope::Source(source) => format!("{protocol} from {source}"),
+        Scope::Any => format!("{protocol}{}, any", family(request.family)),
+        Scope::Nat {
+            outside,
+            destination,
+        } => format!("NAT {outside} → {destination}"),
+    }
+}
+
+/// Where the ports went: by destination, state and process.
+fn write_uses(lines: &mut Lines, e: &Explanation) {
+    let mut begun = false;
+    let mut section = |lines: &mut Lines, title: &str, rows: &[(String, String)]| {
+        if rows.is_empty() {
+            return;
+        }
+        if !begun {
+            lines.gap();
+            begun = true;
+        }
+        let widest = rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
+        let counts = rows.iter().map(|(_, n)| width(n)).max().unwrap_or(0);
+        for (index, (name, count)) in rows.iter().enumerate() {
+            let title = if index == 0 { title } else { "" };
+            let head = lines.screen.paint(Tone::Faint, &left(title, LABEL));
+            lines.line(&format!(
+                "{head}{}  {}",
+                left(name, widest),
+                right(count, counts)
+            ));
+        }
+    };
+    let destinations: Vec<(String, String)> = e
+        .destinations
+        .iter()
+        .take(MOST_DESTINATIONS)
+        .map(|used| {
+            let waiting = match used.time_wait {
+                0 => String::new(),
+                n => format!(" ({} in TIME_WAIT)", grouped(n)),
+            };
+            (
+                used.destination.clone(),
+                format!(
+                    "{} {}{waiting}",
+                    grouped(used.ports),
+                    plural(used.ports.into(), "port", "ports")
+                ),
+            )
+        })
+        .collect();
+    section(lines, "to", &destinations);
+    let processes: Vec<(String, String)> = e
+        .holders
+        .iter()
+        .take(MOST_PROCESSES)
+        .filter_map(|(index, ports)| {
+            let ports = format!(
+                "{} {}",
+                grouped(*ports),
+                plural(u64::from(*ports), "port", "ports")
+            );
+            Some((process(e, *index)?, ports))
+        })
+        .collect();
+    section(lines, "held by", &processes);
+    write_states(lines, e);
+}
+
+fn write_states(lines: &mut Lines, e: &Explanation) {
+    if e.states.is_empty() {
+        return;
+    }
+    let states: Vec<String> = e
+        .states
+        .iter()
+        .map(|(state, count)| {
+            let name = state.map_or("unknown", dryport_model::State::name);
+            format!("{name}\u{a0}{}", grouped(*count))
+        })
+        .collect();
+    let head = lines.screen.paint(Tone::Faint, &left("states", LABEL));
+    lines.hang(&" ".repeat(LABEL), &head, &states.join(", "), None);
+}
+
+/// A process of the capture: `nginx (pid 812)`.
+fn process(e: &Explanation, index: u32) -> Option<String> {
+    let process = e.processes.get(index as usize)?;
+    Some(match (&process.name, process.pid) {
+        (Some(name), Some(pid)) => format!("{} (pid {pid})", cut(name, LONGEST_NAME)),
+        (Some(name), None) => cut(name, LONGEST_NAME),
+        (None, Some(pid)) => format!("pid {pid}"),
+        (None, None) => return None,
+    })
+}
+
+fn write_causes(lines: &mut Lines, e: &Explanation) {
+    let scene = cause::Scene {
+        causes: &e.causes,
+        process: &|index| process(e, index),
+        is_unsure: &|_| false,
+        no_owner: &|_| None,
+        command: &str::to_string,
+        more: "dryport explain --json",
+    };
+    cause::write(lines, &scene);
+}
+
+fn write_notes(lines: &mut Lines, inputs: &[ExplainedInput]) {
+    let several = inputs.len() > 1;
+    if inputs.iter().all(|input| input.notes.is_empty()) {
+        return;
+    }
+    lines.gap();
+    lines.line(&lines.screen.paint(Tone::Strong, "Not read"));
+    for input in inputs {
+        let place = match several {
+            true => format!("{}, ", input.name),
+            false => String::new(),
+        };
+        for (line, note) in input.notes.iter().take(MOST_NOTES) {
+            let text = format!("{place}line {line}: {note}");
+            lines.hang("  - ", "  - ", &text, None);
+        }
+        let more = input.notes.len().saturating_sub(MOST_NOTES) as u64 + input.notes_omitted;
+        if more > 0 {
+            lines.line(&format!("  - {place}{} more lines", grouped(more)));
+        }
+    }
+}
+
+/// What would tell more.
+fn next(e: &Explanation) -> Option<String> {
+    if !e.contradictions.is_empty() {
+        return None;
+    }
+    let windows = e.platform.is_some_and(|(platform, _)| platform.is_windows());
+    let assumed = e.ranges.iter().any(|range| range.source == Source::Assumed);
+    if e.rows == 0 {
+        return Some(match (e.platform.map(|(platform, _)| platform), windows) {
+            (_, true) => "on that machine: netstat -anob, and netsh int ipv4 show dynamicport tcp".into(),
+            (Some(Platform::MacOs | Platform::FreeBsd), _) => {
+                "on that machine: netstat -an, and sysctl net.inet.ip.portrange".into()
+            }
+            (None | Some(_), false) => {
+                "on that machine: dryport check; or where it is not installed, ss -tanp and sysctl \
+                 net.ipv4.ip_local_port_range"
+                    .into()
+            }
+        });
+    }
+    match (assumed, windows) {
+        (true, true) => Some("on that machine: netsh int ipv4 show dynamicport tcp".into()),
+        (true, false) => {
+            let name = match e.platform {
+                Some((Platform::MacOs | Platform::FreeBsd, _)) => "net.inet.ip.portrange",
+                _ => "net.ipv4.ip_local_port_range",
+            };
+            Some(format!("on that machine: sysctl {name}"))
+        }
+        _ => {
+            let id = e.causes.iter().find(|cause| cause.level > Level::Ok)?.id;
+            Some(format!("dryport explain {}", id.name()))
+        }
+    }
+}
