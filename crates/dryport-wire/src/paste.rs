@@ -1,7 +1,7 @@
 //! Anything that people paste: captures of sockets, settings, logs and messages, in any mixture,
 //! language and encoding.
 //!
-//! Bytes go in ([`Paste::push`]), what they say goes to the model's [`Findings`], and what could not
+//! Bytes go in (a [`Scanner`] cuts them into lines, [`Paste::take`] reads those), what they say goes to the model's [`Findings`], and what could not
 //! be read becomes a [`Note`]. Every line is looked at for itself, so that a damaged one costs no
 //! other. Most lines of a log can be passed over after a look at their first bytes; that is what
 //! makes a log of many gigabytes a valid input.
@@ -11,8 +11,6 @@ use alloc::vec::Vec;
 
 use dryport_model::explain::Findings;
 
-use crate::message::Finder;
-
 mod context;
 mod decode;
 mod end;
@@ -20,14 +18,15 @@ mod json;
 mod language;
 mod lines;
 mod rows;
+mod scan;
 mod settings;
 mod state;
 mod words;
 
 pub use decode::{Encoding, NotText};
+pub use scan::{Piece, ScanError, Scanner};
 
 use context::Context;
-use decode::{SNIFF, Utf16, sniff};
 use lines::Anchors;
 
 macro_rules! formats {
@@ -162,23 +161,13 @@ impl Input {
     }
 }
 
-/// A line longer than this is taken in pieces.
-const LONGEST_LINE: usize = 1 << 20;
-
-/// Reads a paste: for each input [`begin`](Self::begin), [`push`](Self::push) as often as there are
-/// bytes, [`end`](Self::end).
+/// Reads a paste: for each input [`begin`](Self::begin), [`take`](Self::take) for each piece that a
+/// [`Scanner`] cuts, [`end`](Self::end).
 pub struct Paste {
     findings: Findings,
     inputs: Vec<Input>,
-    finder: Finder,
     anchors: Anchors,
     context: Context,
-    /// First bytes of an input, until the encoding is told.
-    head: Option<Vec<u8>>,
-    utf16: Option<Utf16>,
-    decoded: Vec<u8>,
-    /// The beginning of a line whose end has not come.
-    partial: Vec<u8>,
     hits: Vec<usize>,
 }
 
@@ -195,13 +184,8 @@ impl Paste {
         Self {
             findings: Findings::default(),
             inputs: Vec::new(),
-            finder: Finder::new(),
             anchors: Anchors::new(),
             context: Context::default(),
-            head: None,
-            utf16: None,
-            decoded: Vec::new(),
-            partial: Vec::new(),
             hits: Vec::new(),
         }
     }
@@ -209,127 +193,78 @@ impl Paste {
     /// Begins an input.
     pub fn begin(&mut self, name: String) {
         self.inputs.push(Input::new(self.inputs.len(), name));
-        self.head = Some(Vec::new());
-        self.utf16 = None;
         self.context = Context::default();
         self.findings.tables.part();
     }
 
-    /// Reads the next bytes of an input.
-    ///
-    /// # Errors
-    /// It is no text. What was read before stays.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<(), NotText> {
-        if let Some(input) = self.inputs.last_mut() {
-            input.bytes += bytes.len() as u64;
-        }
-        match self.head.take() {
-            None => self.bytes(bytes),
-            Some(mut head) => {
-                head.extend_from_slice(bytes);
-                if head.len() < SNIFF {
-                    self.head = Some(head);
-                } else {
-                    self.begin_text(&head)?;
-                }
-            }
-        }
-        Ok(())
+    /// Reads the next lines of an input.
+    pub fn take(&mut self, piece: &Piece) {
+        let Some(input) = self.inputs.last_mut() else {
+            return;
+        };
+        input.bytes += piece.bytes;
+        input.encoding = piece.encoding;
+        self.context.last_line_is_cut = piece.is_last && !piece.text.ends_with(b"\n");
+        let hits = &mut self.hits;
+        hits.clear();
+        self.anchors.each_hit(&piece.text, |at| hits.push(at));
+        lines::each(
+            &piece.text,
+            (&piece.hits, hits),
+            &mut self.context,
+            &mut self.findings,
+            input,
+        );
     }
 
     /// Ends an input.
-    ///
-    /// # Errors
-    /// It is no text.
-    pub fn end(&mut self) -> Result<(), NotText> {
-        if let Some(head) = self.head.take() {
-            self.begin_text(&head)?;
-        }
-        let partial = core::mem::take(&mut self.partial);
-        if !partial.is_empty() {
-            self.context.last_line_is_cut = true;
-            self.whole_lines(&partial);
-        }
+    pub fn end(&mut self) {
         if let Some(input) = self.inputs.last_mut() {
             self.context.end(&mut self.findings, input);
         }
-        Ok(())
+    }
+
+    /// Reads a whole input that is in memory, `step` bytes at a time.
+    ///
+    /// # Errors
+    /// It is no text.
+    pub fn read(
+        &mut self,
+        scanner: &mut Scanner,
+        name: String,
+        bytes: &[u8],
+        step: usize,
+    ) -> Result<(), NotText> {
+        self.begin(name);
+        scanner.begin();
+        let mut rest = bytes;
+        loop {
+            let scanned = scanner.read(|room| {
+                let count = rest.len().min(step.max(1)).min(room.len());
+                let (now, later) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+                for (to, from) in room.iter_mut().zip(now) {
+                    *to = *from;
+                }
+                rest = later;
+                Ok::<usize, core::convert::Infallible>(count)
+            });
+            let piece = match scanned {
+                Ok(piece) => piece,
+                Err(ScanError::NotText(kind)) => return Err(kind),
+                Err(ScanError::Read(never)) => match never {},
+            };
+            self.take(&piece);
+            if piece.is_last {
+                self.end();
+                return Ok(());
+            }
+            scanner.recycle(piece);
+        }
     }
 
     /// What was found, and of each input what it is.
     #[must_use]
     pub fn finish(self) -> (Findings, Vec<Input>) {
         (self.findings, self.inputs)
-    }
-
-    fn begin_text(&mut self, head: &[u8]) -> Result<(), NotText> {
-        let (encoding, mark) = sniff(head.get(..SNIFF).unwrap_or(head))?;
-        if let Some(input) = self.inputs.last_mut() {
-            input.encoding = encoding;
-        }
-        self.utf16 = match encoding {
-            Encoding::Bytes => None,
-            Encoding::Utf16Le => Some(Utf16::new(false)),
-            Encoding::Utf16Be => Some(Utf16::new(true)),
-        };
-        self.bytes(head.get(mark..).unwrap_or_default());
-        Ok(())
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        let Some(utf16) = &mut self.utf16 else {
-            return self.text(bytes);
-        };
-        let mut decoded = core::mem::take(&mut self.decoded);
-        decoded.clear();
-        utf16.decode(bytes, &mut decoded);
-        self.text(&decoded);
-        self.decoded = decoded;
-    }
-
-    /// Finds whole lines. Only a line that two pieces share is copied.
-    fn text(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
-        if !self.partial.is_empty() {
-            let end = memchr::memchr(b'\n', rest).map(|at| at + 1);
-            let (head, tail) = rest
-                .split_at_checked(end.unwrap_or(rest.len()))
-                .unwrap_or((rest, &[]));
-            self.partial.extend_from_slice(head);
-            rest = tail;
-            if end.is_none() && self.partial.len() < LONGEST_LINE {
-                return;
-            }
-            let line = core::mem::take(&mut self.partial);
-            self.whole_lines(&line);
-            self.partial = line;
-            self.partial.clear();
-        }
-        let end = memchr::memrchr(b'\n', rest).map_or(0, |at| at + 1);
-        let (lines, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
-        self.whole_lines(lines);
-        if tail.len() >= LONGEST_LINE {
-            self.whole_lines(tail);
-        } else {
-            self.partial.extend_from_slice(tail);
-        }
-    }
-
-    fn whole_lines(&mut self, text: &[u8]) {
-        let Some(input) = self.inputs.last_mut() else {
-            return;
-        };
-        let hits = &mut self.hits;
-        hits.clear();
-        self.finder.each_hit(text, |at| hits.push(at));
-        let messages = hits.len();
-        self.anchors.each_hit(text, |at| hits.push(at));
-        lines::each(
-            text,
-            hits.split_at(messages),
-            &mut self.context,
-            &mut self.findings,
-            input,
-        );
     }
 }

@@ -37,6 +37,23 @@ Exit codes:
   3   unknown: the input does not tell, contradicts itself, or could not be read
   64  wrong usage";
 
+const COLLECT_HELP: &str = "\
+Examples:
+  dryport collect --output collected.txt    on the machine with the trouble
+  dryport explain collected.txt             anywhere else
+  dryport collect | ssh HOST dryport explain
+
+It holds the kernel's release, settings that bear on ports, counts, and every TCP and UDP socket with
+its addresses, ports, process id and short name. It holds no host name, user name, environment,
+argument of a command, or content of a connection. Nothing is sent anywhere.
+
+Where dryport cannot run, scripts/collect.sh and scripts/collect.cmd write much the same.
+
+Exit codes:
+  0   done; a line that begins with `# ` tells what could not be read
+  3   the file is there already, or could not be written
+  64  wrong usage";
+
 /// Who holds this machine's TCP and UDP ports, and exactly how many are left.
 ///
 /// Without a command, `dryport check` is run.
@@ -89,6 +106,9 @@ pub enum Command {
     /// The verdict on anything pasted: captures, logs, messages, of any platform and language
     #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArgs),
+    /// All that `explain` can use of this machine, as one text to look through and send
+    #[command(after_help = COLLECT_HELP)]
+    Collect(CollectArgs),
     /// Write shell completions to standard output
     Completions {
         /// The shell
@@ -265,6 +285,17 @@ pub struct ExplainArgs {
     pub list: bool,
     #[command(flatten)]
     pub thresholds: ThresholdArgs,
+}
+
+/// Arguments of `collect`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct CollectArgs {
+    /// Write to a new file instead of standard output; one that exists is not overwritten
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Leave out which processes hold the sockets
+    #[arg(long)]
+    pub no_owners: bool,
 }
 
 /// A platform on the command line.

@@ -2,21 +2,23 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
 
 use dryport_model::explain::{Given, explain};
 use dryport_model::{CauseId, Thresholds};
 use dryport_report::{Explained, ExplainedInput, json, page, text};
-use dryport_wire::paste::{Input, NotText, Paste};
+use dryport_wire::paste::{Input, NotText, Paste, Piece, ScanError, Scanner};
 use dryport_wire::procfs::printable;
 
 use crate::args::ExplainArgs;
 use crate::failure::{Exit, Failure, tell};
 use crate::output::Output;
 
-/// Bytes read at a time: small enough for the processor's cache.
-const PIECE: usize = 256 * 1024;
+/// Pieces that the scanning thread may be ahead.
+const AHEAD: usize = 2;
 
 /// Answers the command.
 pub fn run(args: &ExplainArgs, output: &Output) -> Result<Exit, Failure> {
@@ -79,7 +81,7 @@ fn read_one(path: &Path, paste: &mut Paste) -> Result<(), Failure> {
         if stdin.is_terminal() {
             tell("paste it here, then press Ctrl-D");
         }
-        return read(stdin.lock(), "standard input", paste);
+        return read(stdin, "standard input", paste);
     }
     let name = printable(path.as_os_str().as_encoded_bytes());
     let failed = |source| Failure::Input {
@@ -93,26 +95,55 @@ fn read_one(path: &Path, paste: &mut Paste) -> Result<(), Failure> {
     read(file, &name, paste)
 }
 
-fn read(mut from: impl Read, name: &str, paste: &mut Paste) -> Result<(), Failure> {
+/// Lines are cut and searched on a thread of its own, ahead of the reading of what they mean.
+fn read(mut from: impl Read + Send, name: &str, paste: &mut Paste) -> Result<(), Failure> {
     paste.begin(name.into());
-    let mut piece = vec![0; PIECE];
+    let (ahead, pieces) = mpsc::sync_channel(AHEAD);
+    let (back, used) = mpsc::channel();
+    let scanned = thread::scope(|scope| {
+        let scanning = scope.spawn(move || scan(&mut from, &ahead, &used));
+        for piece in pieces {
+            paste.take(&piece);
+            // The thread that would use it again may have ended.
+            let _ = back.send(piece);
+        }
+        scanning.join()
+    });
+    paste.end();
+    match scanned {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(ScanError::Read(source))) => Err(Failure::Input {
+            name: name.into(),
+            source,
+        }),
+        Ok(Err(ScanError::NotText(kind))) => Err(not_text(name, kind)),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+fn scan(
+    from: &mut impl Read,
+    ahead: &SyncSender<Piece>,
+    used: &Receiver<Piece>,
+) -> Result<(), ScanError<io::Error>> {
+    let mut scanner = Scanner::new();
     loop {
-        match from.read(&mut piece) {
-            Ok(0) => break,
-            Ok(count) => {
-                let bytes = piece.get(..count).unwrap_or_default();
-                paste.push(bytes).map_err(|kind| not_text(name, kind))?;
+        if let Ok(piece) = used.try_recv() {
+            scanner.recycle(piece);
+        }
+        let piece = scanner.read(|room| {
+            loop {
+                match from.read(room) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    read => return read,
+                }
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(source) => {
-                return Err(Failure::Input {
-                    name: name.into(),
-                    source,
-                });
-            }
+        })?;
+        let is_last = piece.is_last();
+        if ahead.send(piece).is_err() || is_last {
+            return Ok(());
         }
     }
-    paste.end().map_err(|kind| not_text(name, kind))
 }
 
 fn not_text(name: &str, kind: NotText) -> Failure {

@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser};
 
 mod args;
 mod check;
+mod collect;
 mod destination;
 mod explain;
 mod failure;
@@ -43,6 +44,7 @@ fn run(words: &[OsString]) -> Result<Exit, Failure> {
         Command::See(see) => see::run(&see, &output),
         Command::Explain(explain) => explain::run(&explain, &output),
         Command::Headroom(headroom) => headroom::run(&headroom, &output),
+        Command::Collect(collect) => collect::run(&collect, &output),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { directory } => manual::man(directory.as_deref()),
     }

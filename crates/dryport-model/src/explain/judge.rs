@@ -114,8 +114,11 @@ fn told_alone(ranges: &Ranges<'_>, findings: &Findings) -> Vec<RangeInForce> {
                 found.protocol.is_none_or(|p| p == protocol)
                     && found.family.is_none_or(|f| f == family)
             });
-            let settled = range.source == Source::Found
-                && (gives || (protocol == Protocol::Tcp && family == Family::V4));
+            let first = protocol == Protocol::Tcp && family == Family::V4;
+            let settled = match range.source {
+                Source::Assumed => first && ranges.is_old_windows(),
+                _ => gives || first,
+            };
             if settled && !told.contains(&range) {
                 told.push(range);
             }

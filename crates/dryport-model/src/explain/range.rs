@@ -93,6 +93,11 @@ impl<'a> Ranges<'a> {
         }
     }
 
+    /// Whether the range goes with the platform's age.
+    pub(super) const fn is_old_windows(&self) -> bool {
+        self.platform.is_old_windows()
+    }
+
     /// Seconds in TIME_WAIT.
     pub(super) fn time_wait_seconds(&self) -> (u32, Source) {
         let number = |number| self.findings.number(number);

@@ -3,7 +3,7 @@
 use dryport_model::{Call, Complaint};
 
 use super::complaint::Found;
-use super::endpoint;
+use super::endpoint::{self, Endpoint};
 use super::phrase::{Phrases, after, before};
 
 /// Words of runtimes and programs, and the call that they tell.
@@ -19,6 +19,7 @@ static PHRASES: Phrases<Call> = Phrases::new(&[
     ("syscall: 'connect", Call::Connect),
     ("socketConnect", Call::Connect),
     (".connect(", Call::Connect),
+    ("bind() to ", Call::Listen),
     ("bind()", Call::Bind),
     ("bind(", Call::Bind),
     ("bind:", Call::Bind),
@@ -62,7 +63,6 @@ static PHRASES: Phrases<Call> = Phrases::new(&[
     ("upstream, ", Call::Connect),
     // Sentences of either.
     ("bind to address", Call::Listen),
-    ("bind() to ", Call::Listen),
     ("bind to ", Call::Bind),
     ("Bind failed", Call::Bind),
     ("bind failed", Call::Bind),
@@ -70,7 +70,6 @@ static PHRASES: Phrases<Call> = Phrases::new(&[
     // Sentences of servers.
     ("listen tcp", Call::Listen),
     ("listen udp", Call::Listen),
-    ("listening socket", Call::Listen),
     ("istening socket", Call::Listen),
     ("ListenAndServe", Call::Listen),
     ("HttpListener", Call::Listen),
@@ -133,7 +132,9 @@ fn of_a_port(line: &[u8], found: &Found) -> Option<Call> {
     let of_a_port = found.told.complaint == Complaint::AddressInUse
         && (line.get(found.at..found.end)?.starts_with(b"ort is")
             || (line.get(found.at..found.end)?.starts_with(b" already")
-                && !before(line, found.at, 12).windows(6).any(|part| part == b"ddress")));
+                && !before(line, found.at, 12)
+                    .windows(6)
+                    .any(|part| part == b"ddress")));
     of_a_port.then_some(Call::Listen)
 }
 
@@ -144,6 +145,14 @@ fn by_shape(line: &[u8], found: &Found) -> Option<Call> {
         found.told.complaint,
         Complaint::AddressInUse | Complaint::AddressNotAvailable | Complaint::NoBufferSpace
     );
-    (connects && endpoint::trailing(after(line, found.end, 160)).is_some())
-        .then_some(Call::Connect)
+    let behind = after(line, found.end, 160);
+    // In other languages the fragment does not reach to the sentence's end.
+    let ends_so = || {
+        let last = behind
+            .trim_ascii_end()
+            .rsplit(|byte| *byte == b' ')
+            .next()?;
+        Endpoint::leading(last).filter(|end| end.is_certain() && end.port.is_some())
+    };
+    (connects && endpoint::trailing(behind).or_else(ends_so).is_some()).then_some(Call::Connect)
 }

@@ -65,13 +65,18 @@ impl<'a> Endpoint<'a> {
     fn is_plausible(&self) -> bool {
         match self.host {
             [] | [b'*'] => self.port.is_some(),
-            host if self.address().is_some() => !host.is_empty(),
+            _ if self.address().is_some() => true,
             host => {
                 host.iter()
                     .all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(byte))
                     && host.iter().any(u8::is_ascii_alphabetic)
             }
         }
+    }
+
+    /// The host, without brackets.
+    pub(super) const fn host(&self) -> &'a [u8] {
+        self.host
     }
 
     /// The host as an address.
@@ -124,7 +129,9 @@ pub(super) fn trailing(rest: &[u8]) -> Option<Endpoint<'_>> {
     let rest = rest.strip_prefix(b".").unwrap_or(rest);
     let rest = rest.strip_prefix(b" ")?;
     match rest.strip_prefix(b"(") {
-        Some(inner) => Endpoint::leading(inner).filter(|end| end.port.is_some() && !end.host.is_empty()),
+        Some(inner) => {
+            Endpoint::leading(inner).filter(|end| end.port.is_some() && !end.host.is_empty())
+        }
         None => Endpoint::leading(rest).filter(|end| end.is_certain() && end.port.is_some()),
     }
 }
@@ -158,7 +165,10 @@ fn without_scheme(text: &[u8]) -> &[u8] {
         .iter()
         .take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
         .count();
-    let Some(rest) = text.get(scheme..).and_then(|rest| rest.strip_prefix(b"://")) else {
+    let Some(rest) = text
+        .get(scheme..)
+        .and_then(|rest| rest.strip_prefix(b"://"))
+    else {
         return text;
     };
     let authority = rest

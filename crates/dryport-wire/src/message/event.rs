@@ -32,11 +32,11 @@ const FIELDS: [&str; 15] = [
 
 /// `4231`: of a field of that name, or in a line that speaks of Tcpip or of ports.
 pub(super) fn number(place: Place<'_>) -> Option<Told> {
-    if !stands_alone(place.line, place.at, place.end) || belongs_to_another_source(place.line) {
+    if !stands_alone(place.line, place.at, place.end) || is_of_another_source(place) {
         return None;
     }
     let lead = before(place.line, place.at, 64);
-    let speaks_of_it = || holds_any(place.line, &["Tcpip", "ephemeral port number"]);
+    let speaks_of_it = || stands_near(place, &["Tcpip", "ephemeral port number"]);
     let complaint = of_id(leading_number(place.line.get(place.at..)?)?.0)?;
     (names_an_event(lead) || opens_as_id(place) || (is_a_cell(place) && speaks_of_it()))
         .then_some(Told::on(Platform::Windows, complaint))
@@ -58,7 +58,7 @@ pub(super) fn instance(place: Place<'_>) -> Option<Told> {
     let (number, length) = leading_number(place.line.get(place.at..)?)?;
     let alone = length == 10 && stands_alone(place.line, place.at, place.end);
     let lead = before(place.line, place.at, 24).to_ascii_lowercase();
-    let is_one = holds_any(&lead, &["instanceid", "eventid"]) || holds_any(place.line, &["Tcpip"]);
+    let is_one = holds_any(&lead, &["instanceid", "eventid"]) || stands_near(place, &["Tcpip"]);
     let complaint = of_id(number.checked_sub(WARNING)?)?;
     (alone && is_one).then_some(Told::on(Platform::Windows, complaint))
 }
@@ -89,7 +89,10 @@ fn names_an_event(lead: &[u8]) -> bool {
         return true;
     }
     let marks = |byte: &u8| byte.is_ascii_whitespace() || b":=\"'(#,".contains(byte);
-    let kept = lead.iter().rposition(|byte| !marks(byte)).map_or(0, |last| last + 1);
+    let kept = lead
+        .iter()
+        .rposition(|byte| !marks(byte))
+        .map_or(0, |last| last + 1);
     // "l'événement :" has a no-break space before its colon.
     let lead = lead.get(..kept).unwrap_or(&[]);
     let lead = lead.strip_suffix("\u{a0}".as_bytes()).unwrap_or(lead);
@@ -120,8 +123,14 @@ fn is_a_cell(place: Place<'_>) -> bool {
         && after(place.line, place.end, 1).iter().all(border)
 }
 
-/// An XML event on one line names its source.
-fn belongs_to_another_source(line: &[u8]) -> bool {
-    find(line, "<Provider Name=")
-        .is_some_and(|at| !holds_any(after(line, at, 48), &["Tcpip", "TCPIP"]))
+/// An XML event on one line names its source before its number.
+fn is_of_another_source(place: Place<'_>) -> bool {
+    let lead = before(place.line, place.at, 256);
+    find(lead, "<Provider Name=")
+        .is_some_and(|at| !holds_any(after(lead, at, 48), &["Tcpip", "TCPIP"]))
+}
+
+fn stands_near(place: Place<'_>, words: &[&str]) -> bool {
+    holds_any(before(place.line, place.at, 128), words)
+        || holds_any(after(place.line, place.end, 128), words)
 }

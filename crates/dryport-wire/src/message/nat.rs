@@ -42,7 +42,13 @@ pub(super) fn exhausted(place: Place<'_>) -> Option<Told> {
     let lead = before(place.line, place.at, 24);
     let lead = lead.strip_suffix(b" is").unwrap_or(lead).trim_ascii_end();
     let known = [
-        "Inet port", "NAT port", "NAT ports", "PAT pool", "PAT port", "ource port", "ource ports",
+        "Inet port",
+        "NAT port",
+        "NAT ports",
+        "PAT pool",
+        "PAT port",
+        "ource port",
+        "ource ports",
     ];
     let is_known = known.iter().any(|words| lead.ends_with(words.as_bytes()));
     (is_known && !is_denied(place)).then_some(SNAT)
@@ -53,24 +59,42 @@ fn is_denied(place: Place<'_>) -> bool {
     let lead = before(place.line, place.at, 24).to_ascii_lowercase();
     let rest = after(place.line, place.end, 48).to_ascii_lowercase();
     holds_any(&lead, &["no ", "not ", "without ", "avoid ", "prevent "])
-        || holds_any(&rest, &[": false", "=false", ": 0", "=0", "not detected", "\":0", "\":false"])
+        || holds_any(
+            &rest,
+            &[
+                ": false",
+                "=false",
+                ": 0",
+                "=0",
+                "not detected",
+                "\":0",
+                "\":false",
+            ],
+        )
 }
 
 /// AWS' metric, from the console, the CLI's JSON or an exporter: a complaint where its value is not
 /// zero.
 pub(super) fn error_port_allocation(place: Place<'_>) -> Option<Told> {
     let rest = after(place.line, place.end, 512);
-    let value = ["\"Sum\"", "\"Maximum\"", "\"Average\"", "\"Value\"", "\"value\""]
-        .iter()
-        .find_map(|key| {
-            let around = [rest, before(place.line, place.at, 256)];
-            around.into_iter().find_map(|part| {
-                let at = find(part, key)? + key.len();
-                first_amount(part.get(at..)?)
-            })
-        });
+    let value = [
+        "\"Sum\"",
+        "\"Maximum\"",
+        "\"Average\"",
+        "\"Value\"",
+        "\"value\"",
+    ]
+    .iter()
+    .find_map(|key| {
+        let around = [rest, before(place.line, place.at, 256)];
+        around.into_iter().find_map(|part| {
+            let at = find(part, key)? + key.len();
+            first_amount(part.get(at..)?)
+        })
+    });
     let value = value.or_else(|| first_amount(after_labels(rest)));
-    let alarm = || holds_any(rest, &["ALARM"]) || holds_any(before(place.line, place.at, 128), &["ALARM"]);
+    let alarm =
+        || holds_any(rest, &["ALARM"]) || holds_any(before(place.line, place.at, 128), &["ALARM"]);
     match value {
         Some(is_zero) => (!is_zero).then_some(SNAT),
         None => alarm().then_some(SNAT),

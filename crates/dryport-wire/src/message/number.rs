@@ -85,8 +85,8 @@ fn names_an_error(place: Place<'_>) -> bool {
         .find_map(|word| lead.strip_suffix(word.as_bytes()))
         .map_or(lead, trim_marks);
     let ends = |words: &[&str]| words.iter().any(|word| lead.ends_with(word.as_bytes()));
-    let in_brackets = before(place.line, place.at, 1) == b"("
-        && after(place.line, place.end, 1) == b")";
+    let in_brackets =
+        before(place.line, place.at, 1) == b"(" && after(place.line, place.end, 1) == b")";
     ends(&SURE) || ((ends(&LIKELY) || in_brackets) && speaks_of_sockets(place))
 }
 
@@ -142,9 +142,13 @@ pub(super) fn error_98_99(place: Place<'_>) -> Option<Told> {
     let lead = before(place.line, place.at, 2);
     let rest = after(place.line, place.end, 2);
     let is_error = lead.eq_ignore_ascii_case(b"er");
-    let is_whole = !matches!(rest, [b'0'..=b'9' | b'%' | b'_', ..] | [b'.' | b',', b'0'..=b'9']);
+    let is_whole = !matches!(
+        rest,
+        [b'0'..=b'9' | b'%' | b'_', ..] | [b'.' | b',', b'0'..=b'9']
+    );
     let (number, _) = leading_number(line_from(place, 4)?)?;
-    let is_sockets = before(place.line, place.at, 5).starts_with(b"os ") || speaks_of_sockets(place);
+    let is_sockets =
+        before(place.line, place.at, 5).starts_with(b"os ") || speaks_of_sockets(place);
     (is_error && is_whole && is_sockets)
         .then(|| told(number))
         .flatten()
@@ -171,7 +175,12 @@ pub(super) fn mysql(place: Place<'_>) -> Option<Told> {
 
 /// The platform whose number stands close to a complaint's words: `(98: Address already in use)`,
 /// `[Errno 48]`, `(os error 10048)`, `SocketException (99)`.
-pub(super) fn platform_beside(line: &[u8], at: usize, end: usize, complaint: Complaint) -> Option<Platform> {
+pub(super) fn platform_beside(
+    line: &[u8],
+    at: usize,
+    end: usize,
+    complaint: Complaint,
+) -> Option<Platform> {
     let around = [before(line, at, 20), after(line, end, 20)];
     around.into_iter().find_map(|part| {
         NUMBERS.iter().find_map(|(number, says, platform)| {
@@ -185,9 +194,16 @@ fn holds_number(part: &[u8], number: u32) -> bool {
     let starts = (0..part.len()).filter(|at| {
         let lead = before(part, *at, 6);
         lead.last().is_some_and(|byte| b"([".contains(byte))
-            || [b"rrno ".as_slice(), b"rror ", b"code: ", b"rrno: ", b"rno: -", b"no: -"]
-                .iter()
-                .any(|word| lead.ends_with(word))
+            || [
+                b"rrno ".as_slice(),
+                b"rror ",
+                b"code: ",
+                b"rrno: ",
+                b"rno: -",
+                b"no: -",
+            ]
+            .iter()
+            .any(|word| lead.ends_with(word))
     });
     starts
         .filter_map(|at| leading_number(part.get(at..)?))

@@ -95,7 +95,9 @@ pub(super) fn platform(line: &[u8], found: &Found) -> Option<Platform> {
     ) && [": connect", ": bind", ": JVM_Bind"]
         .iter()
         .any(|suffix| rest.starts_with(suffix.as_bytes()))
-        && PHRASES.hits(line).any(|hit| matches!(hit.tells.1, "Java" | "JMeter"));
+        && PHRASES
+            .hits(line)
+            .any(|hit| matches!(hit.tells.1, "Java" | "JMeter"));
     if of_windows_jdk {
         return Some(Platform::Windows);
     }

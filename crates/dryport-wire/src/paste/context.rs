@@ -63,6 +63,8 @@ struct Netsh {
 struct Command {
     protocol: Option<Protocol>,
     family: Option<Family>,
+    /// It asked for excluded ranges.
+    excluded: bool,
 }
 
 /// The state between lines.
@@ -76,6 +78,10 @@ pub(super) struct Context {
     json_begun: bool,
     record: Record,
     record_line: u64,
+    /// The records of a list come one after another.
+    listing: bool,
+    /// `netstat -b` was called.
+    asked_owners: bool,
     csv: Option<(u8, Vec<String>)>,
     columns: Option<Columns>,
     netsh: Netsh,
@@ -132,13 +138,17 @@ impl Context {
             self.json_line = input.lines;
             return self.json_line(text, findings, input);
         }
-        if line.has_message && self.take_message(text, findings, input) {
-            return;
-        }
         if self.half.is_some() && self.second_half(text, line, findings, input) {
             return;
         }
-        if self.row(text, line, findings, input) || self.setting(text, findings, input) {
+        // Rows come by the million, and no row is a message.
+        if self.row(text, line, findings, input) {
+            return;
+        }
+        if line.has_message && self.take_message(text, findings, input) {
+            return;
+        }
+        if self.setting(text, findings, input) {
             return;
         }
         if self.belongs_to_row(text) || self.awaited_value(text, findings, input) {
@@ -153,9 +163,16 @@ impl Context {
     /// An empty line ends what has several lines.
     fn blank(&mut self, findings: &mut Findings, input: &mut Input) {
         self.close_row(findings);
-        self.end_record(findings, input);
-        self.csv = None;
-        self.part(findings);
+        // Records of a list are parted by empty lines, tables by those and a header.
+        if self.record.is_empty() {
+            self.csv = None;
+            if !self.listing {
+                self.part(findings);
+            }
+        } else {
+            self.listing = true;
+            self.end_record(findings, input);
+        }
         if self.netsh.first.take().is_some() {
             self.netsh.announced = 0;
         }
@@ -177,8 +194,11 @@ impl Context {
         if self.json.take().is_some() {
             input.note(input.lines, "the JSON ends in the middle".into());
         }
-        if self.netsh.first.is_some() {
-            input.note(input.lines, "the number of ports is missing".into());
+        if self.asked_owners && input.rows == 0 {
+            input.note(
+                input.lines,
+                "netstat -b printed no table: it needs a console that runs as administrator".into(),
+            );
         }
         findings.tables.part();
     }
@@ -192,49 +212,63 @@ impl Context {
         findings: &mut Findings,
         input: &mut Input,
     ) -> bool {
-        let words = Words::of(text);
-        match words.at(0) {
-            Some(b"TCP" | b"UDP") => self.windows_rows(&words, text, line, findings, input),
-            _ => {
-                let read = self.other_row(&words, text, findings);
-                self.take_read(read, text, line, findings, input)
-            }
+        if let Some(begin) = windows_row(text) {
+            return self.windows_rows(text, begin, line, findings, input);
         }
+        let words = Words::of(text);
+        let read = self.other_row(&words, text, findings);
+        self.take_read(read, text, line, findings, input)
     }
 
+    /// Rows of Windows, of which several can stand in one line, behind a prefix or not.
     fn windows_rows(
         &mut self,
-        words: &Words<'_>,
         text: &[u8],
+        begin: usize,
         line: &Line<'_>,
         findings: &mut Findings,
         input: &mut Input,
     ) -> bool {
-        let mut from = 0;
+        self.process_id_before(text.get(..begin).unwrap_or_default());
+        let mut rest = text.get(begin..).unwrap_or_default();
         let mut any = false;
-        while from < words.len() {
-            let (read, count) = windows::read(words, from, &mut findings.names);
-            let starts = matches!(words.at(from), Some(b"TCP" | b"UDP"));
+        loop {
+            let words = Words::of(rest);
+            let (read, count) = windows::read(&words, 0, &mut findings.names);
             match read {
-                Read::Row(found) if self.is_cut(&found, words, from + count) => {
+                Read::Row(found) if self.is_cut(&found, &words, count) => {
                     input.note(input.lines, "the last row is not whole".into());
                     any = true;
                 }
-                read @ Read::Row(_) => any |= self.take_read(read, text, line, findings, input),
-                Read::Half if starts => {
-                    let tail = words.from(from).join(&b' ');
-                    return self.take_read(Read::Half, &tail, line, findings, input);
+                read @ Read::Row(_) => any |= self.take_read(read, rest, line, findings, input),
+                // The protocol alone is a word like any other, unless rows stand around it.
+                Read::Half if words.len() > 1 || any => {
+                    return self.take_read(Read::Half, rest, line, findings, input);
+                }
+                _ if self.last_line_is_cut && input.formats.contains(&Format::WindowsNetstat) => {
+                    input.note(input.lines, "the last row is not whole".into());
+                    return true;
                 }
                 // A capture in which a row is no row is damaged; elsewhere it is prose.
-                Read::No if starts && any => {
-                    input.note(input.lines, "a row could not be read".into());
-                }
-                _ if from == 0 => return false,
+                _ if any => input.note(input.lines, "a row could not be read".into()),
                 _ => {}
             }
-            from += count.max(1);
+            rest = words.behind(count);
+            let Some(next) = windows_row(rest) else {
+                return any;
+            };
+            rest = rest.get(next..).unwrap_or_default();
         }
-        any
+    }
+
+    /// A process id that a line break parted from its row.
+    fn process_id_before(&mut self, text: &[u8]) {
+        if let Some(open) = &mut self.open
+            && open.format == Format::WindowsNetstat
+            && open.pid.is_none()
+        {
+            open.pid = number(trimmed(text));
+        }
     }
 
     /// The last line of a capture that was cut off in the word for the state.
@@ -428,7 +462,10 @@ impl Context {
             half.push(b' ');
             half.extend_from_slice(text);
             if self.row(&half, line, findings, input) {
-                if let Some((_, line, count)) = &mut self.half {
+                // Still the same row, and not another one that begins at the end of this line.
+                if let Some((now, line, count)) = &mut self.half
+                    && *now == half
+                {
                     (*line, *count) = (at, parts + 1);
                     if *count > MOST_HALVES {
                         self.half = None;
@@ -541,6 +578,10 @@ impl Context {
         let line = trimmed(text);
         if let Some((separator, columns)) = &self.csv {
             let cells = cells(line, *separator);
+            if self.last_line_is_cut && cells.len() < columns.len() {
+                input.note(input.lines, "the last row is not whole".into());
+                return true;
+            }
             if cells.len() >= columns.len().min(4) && !columns.is_empty() {
                 let mut record = Record::default();
                 for (column, cell) in columns.iter().zip(&cells) {
@@ -771,11 +812,18 @@ impl Context {
             self.part(findings);
             self.command = command_of(text);
             self.netsh.announced = u8::from(holds(text, b"dynamicport")) * 6;
+            self.command.excluded = holds(text, b"excludedportrange");
+            self.in_one_line(text, line, findings, input);
             return true;
         }
         if is_dashes(text) {
             let groups = Words::of(text).len();
             self.excluded = groups == 2 && self.columns.is_none();
+            if self.excluded && self.command.excluded {
+                input.format(Format::NetshExcludedPortRange);
+                findings.clue(Clue::Setting, dryport_model::Platform::Windows);
+                self.tell_language(line, input);
+            }
             self.netsh.announced = u8::from(groups == 1 && text.len() >= 20) * 3;
             if self.netsh.announced > 0 && self.command.protocol.is_none() {
                 self.command.protocol = protocol_above(line.above);
@@ -786,6 +834,30 @@ impl Context {
             return true;
         }
         self.dynamic_range(text, line, findings, input)
+    }
+
+    /// All of it in one line, where line ends were lost: what stands behind the dashes.
+    fn in_one_line(
+        &mut self,
+        text: &[u8],
+        line: &Line<'_>,
+        findings: &mut Findings,
+        input: &mut Input,
+    ) {
+        const DASHES: &[u8] = b"--------------------";
+        let Some(at) = memchr::memmem::rfind(text, DASHES) else {
+            return;
+        };
+        let words = Words::of(text.get(at + DASHES.len()..).unwrap_or_default());
+        let mut numbers = words.all().windows(2).filter_map(|pair| match pair {
+            [label, value] if label.ends_with(b":") => number::<u64>(value),
+            _ => None,
+        });
+        if let (Some(first), Some(count)) = (numbers.next(), numbers.next()) {
+            self.netsh.first = Some(first);
+            let value = alloc::format!("x : {count}");
+            self.dynamic_range(value.as_bytes(), line, findings, input);
+        }
     }
 
     fn dynamic_range(
@@ -854,17 +926,59 @@ impl Context {
         true
     }
 
-    /// Text of no use: it parts what stands before from what follows.
+    /// Text of no use. A header parts what stands before from what follows: it has no digit, unlike
+    /// a line of a log that came in between. So does a prompt.
     fn other(&mut self, text: &[u8], findings: &mut Findings) {
+        self.asked_owners |= asks_for_owners(text);
         self.asked_state = asked_state(text).or(self.asked_state);
         if holds(text, b"/proc/net/udp") {
             self.udp = true;
         } else if holds(text, b"/proc/net/tcp") {
             self.udp = false;
         }
-        findings.tables.part();
+        let is_header = !text.iter().any(u8::is_ascii_digit);
+        if is_header || holds(text, b"netstat ") || holds(text, b"ss -") || self.listing {
+            self.listing = false;
+            self.part(findings);
+        }
         self.fresh = true;
     }
+}
+
+/// The row of Windows that begins in a line, behind whatever stands before it.
+fn windows_row(text: &[u8]) -> Option<usize> {
+    let starts = |at: usize| {
+        let word = text.get(at..at + 3);
+        let parted = text.get(at + 3).is_none_or(|byte| *byte <= b' ');
+        matches!(word, Some(b"TCP" | b"UDP")) && parted
+    };
+    let first = text.iter().position(|byte| *byte > b' ')?;
+    if starts(first) {
+        return Some(first);
+    }
+    // `lsof` and `conntrack` have the words in other places.
+    if holds(text, b" 0t0 ") {
+        return None;
+    }
+    memchr::memchr2_iter(b'T', b'U', text).find(|at| {
+        let before = at.checked_sub(1).and_then(|at| text.get(at));
+        starts(*at)
+            && before.is_some_and(|byte| matches!(byte, b' ' | b'\t' | b'`' | b'|'))
+            && Words::of(text.get(*at..).unwrap_or_default())
+                .at(1)
+                .is_none_or(|word| word.contains(&b':'))
+    })
+}
+
+/// `netstat -b`, alone or among other letters.
+fn asks_for_owners(text: &[u8]) -> bool {
+    let words = Words::of(text);
+    let named = words.all().iter().any(|word| word.ends_with(b"netstat"));
+    named
+        && words
+            .all()
+            .iter()
+            .any(|word| word.first() == Some(&b'-') && word.contains(&b'b'))
 }
 
 fn add_message(message: Message, line: u64, count: u64, findings: &mut Findings, input: &Input) {
@@ -983,6 +1097,7 @@ fn command_of(line: &[u8]) -> Command {
             (false, true) => Some(Family::V6),
             _ => None,
         },
+        excluded: false,
     }
 }
 

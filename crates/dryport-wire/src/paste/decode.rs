@@ -119,6 +119,14 @@ impl Utf16 {
         }
     }
 
+    /// Half a unit at the end of the input is no character.
+    pub(super) fn end(&mut self, out: &mut Vec<u8>) {
+        if self.half.take().is_some() || self.high.take().is_some() {
+            let replacement = char::REPLACEMENT_CHARACTER;
+            out.extend_from_slice(replacement.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+    }
+
     fn unit(&mut self, unit: u16, out: &mut Vec<u8>) {
         let units = match self.high.take() {
             Some(high) => [high, unit],

@@ -10,8 +10,13 @@ use super::Input;
 use super::context::{Context, Line};
 
 /// Words that stand in lines of captures whose first bytes say nothing.
-const ANCHORS: [&str; 8] = [
+const ANCHORS: [&str; 13] = [
     " 0t0 ",
+    " TCP ",
+    " UDP ",
+    " tcp ",
+    " ESTAB ",
+    "netstat -",
     "/proc/sys/net",
     "LocalAddress",
     "netsh int",
@@ -55,6 +60,7 @@ pub(super) fn each(
     input: &mut Input,
 ) {
     let (mut messages, mut anchors) = (messages.iter().peekable(), anchors.iter().peekable());
+    let mut waits = context.waits();
     let mut start = 0;
     let mut ends = memchr::memchr_iter(b'\n', text);
     while start < text.len() {
@@ -69,13 +75,14 @@ pub(super) fn each(
         while anchors.next_if(|at| **at < end).is_some() {
             has_anchor = true;
         }
-        if has_message || has_anchor || context.waits() || may_begin(line) {
+        if has_message || has_anchor || waits || may_begin(line) {
             let line = Line {
                 text: line,
                 above: text.get(..start).unwrap_or_default(),
                 has_message,
             };
             context.line(&line, findings, input);
+            waits = context.waits();
         }
         start = end + 1;
     }
@@ -108,7 +115,7 @@ fn may_begin(line: &[u8]) -> bool {
         Some(b'H') => starts(&[b"HKEY_", b"HKLM"]),
         Some(b's') => starts(&[b"sockets:"]),
         Some(b'"') => starts(&[b"\"MaxUserPort", b"\"TcpTimedWaitDelay", b"\"192", b"\"::"]),
-        Some(b'-') => starts(&[b"--------"]),
+        Some(b'-') => starts(&[b"--------", b"- `", b"- T", b"- t", b"- U", b"- u"]),
         Some(b'[') => line.trim_ascii_end().len() <= 2 || starts(&[b"[HKEY_", b"[{"]),
         Some(b'{') => line.trim_ascii_end().len() <= 1,
         Some(b'>' | b'|' | b'*' | b'`' | b'+' | 0x1b | 0xc2) => true,

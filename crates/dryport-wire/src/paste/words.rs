@@ -8,6 +8,8 @@ const MOST: usize = 32;
 pub(super) struct Words<'a> {
     list: [&'a [u8]; MOST],
     len: usize,
+    /// The whole line.
+    line: &'a [u8],
 }
 
 impl<'a> Words<'a> {
@@ -16,6 +18,7 @@ impl<'a> Words<'a> {
         let mut words = Self {
             list: [&[]; MOST],
             len: 0,
+            line,
         };
         let mut rest = line;
         while let Some(slot) = words.list.get_mut(words.len) {
@@ -53,6 +56,16 @@ impl<'a> Words<'a> {
     /// Number of words.
     pub(super) const fn len(&self) -> usize {
         self.len
+    }
+
+    /// The line behind a number of words.
+    pub(super) fn behind(&self, words: usize) -> &'a [u8] {
+        let mut rest = self.line;
+        for word in self.all().iter().take(words) {
+            let blanks = rest.iter().take_while(|byte| **byte <= b' ').count();
+            rest = rest.get(blanks + word.len()..).unwrap_or_default();
+        }
+        rest
     }
 
     /// The last word.

@@ -22,7 +22,7 @@ pub(in crate::paste) fn read<'a>(
         _ => return (Read::No, 1),
     };
     let Some(local) = rest.get(1) else {
-        return (Read::No, 1);
+        return (Read::Half, 1);
     };
     let Some((local, family)) = end::with_colon(local, names) else {
         return (Read::No, 1);
