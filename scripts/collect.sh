@@ -89,15 +89,13 @@ linux_overflow() {
 
 linux_sockets() {
     if has ss; then
-        show ss -tuanpo
         # Bound sockets that neither listen nor connect: told since ss 6.8 and Linux 6.8. Asked for
         # one state, ss leaves its name out.
-        if bound=$(ss -tHnp state bound-inactive 2> /dev/null); then
-            echo '# bound, idle sockets: ss -tnp state bound-inactive'
-            if [ -n "$bound" ]; then
-                printf '%s\n' "$bound" | sed 's/^/tcp BOUND-INACTIVE /'
-            fi
-        fi
+        bound=$(ss -tHnp state bound-inactive 2> /dev/null |
+            sed 's/^/tcp   BOUND-INACTIVE /')
+        show ss -tuanpo
+        # Without a gap: these rows belong to the same table.
+        [ -z "$bound" ] || printf '%s\n' "$bound"
     elif has netstat && netstat -tuan > /dev/null 2>&1; then
         # busybox knows no -o, and sometimes no -p.
         for options in -tuanpo -tuanp -tuan; do
@@ -108,11 +106,8 @@ linux_sockets() {
             fi
         done
     else
-        # In this order, and without a gap: that is how rows of UDP are told from those of TCP.
-        echo
         for file in /proc/net/tcp /proc/net/tcp6 /proc/net/udp /proc/net/udp6; do
-            printf '## $ cat %s\n' "$file"
-            [ ! -r "$file" ] || run cat "$file"
+            [ ! -r "$file" ] || show cat "$file"
         done
     fi
 }
@@ -148,8 +143,11 @@ bsd() {
     show netstat -an -p udp
 }
 
-echo '# Collected by collect.sh of dryport, for `dryport explain`. Plain text: settings, and TCP and'
-echo '# UDP sockets with their IP addresses, ports and processes. Look through it before you send it.'
+cat << 'END'
+# Collected by collect.sh of dryport, for `dryport explain`: the system's release, settings that
+# bear on ports, and TCP and UDP sockets with their IP addresses, ports and processes. No host name,
+# user, environment, argument or content is in it. Look through it before you send it.
+END
 show uname -s -r
 case $(uname -s) in
     Linux) linux ;;

@@ -38,6 +38,9 @@ const AROUND: usize = 1024;
 /// several complaints in it the weightiest counts, of equal ones the first.
 #[must_use]
 pub fn read_line(line: &[u8]) -> Option<Message> {
+    if follow::is_detail(line) {
+        return None;
+    }
     let mut found = complaint::find(line)?;
     let mut message = Message::new(found.told.complaint);
     message.platform = found.told.platform;

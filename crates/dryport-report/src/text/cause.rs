@@ -8,7 +8,6 @@ use super::number::{grouped, plural};
 use super::paint::Tone;
 
 const MOST_OWNERS: usize = 3;
-const MOST_REMEDIES: usize = 3;
 /// Causes told at length; the rest are counted.
 const MOST_CAUSES: usize = 4;
 const LABEL: usize = 11;
@@ -25,6 +24,8 @@ pub(super) struct Scene<'a> {
     pub(super) no_owner: &'a dyn Fn(&Cause) -> Option<&'static str>,
     /// A command as it has to be typed.
     pub(super) command: &'a dyn Fn(&str) -> String,
+    /// Remedies of one cause told at the most.
+    pub(super) most_remedies: usize,
     /// What shows the causes that are left out.
     pub(super) more: &'a str,
 }
@@ -175,7 +176,7 @@ fn write_remedies<'a>(
         .remedies
         .iter()
         .filter(|remedy| !told.remedies.contains(&remedy.id))
-        .take(MOST_REMEDIES)
+        .take(scene.most_remedies)
         .collect::<Vec<_>>();
     if fresh.is_empty() && !cause.remedies.is_empty() {
         label(lines, "do", "as above", None);

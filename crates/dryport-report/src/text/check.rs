@@ -11,6 +11,8 @@ use crate::{Check, CheckedNamespace};
 
 /// Requests shown; the JSON document has more.
 const MOST_REQUESTS: usize = 8;
+/// Remedies of one cause; the JSON document has all.
+const MOST_REMEDIES: usize = 3;
 /// Healthy namespaces shown, one line each, beside the first.
 const MOST_HEALTHY: usize = 12;
 
@@ -86,6 +88,7 @@ fn write_causes(lines: &mut Lines, checked: &CheckedNamespace<'_>, place: &Place
         is_unsure: &|cause| is_unsure(cause, checked),
         no_owner: &|cause| no_owner(cause, checked),
         command: &|command| place.command(command),
+        most_remedies: MOST_REMEDIES,
         more: "dryport check --json",
     };
     cause::write(lines, &scene);

@@ -175,9 +175,10 @@ fn well(e: &Explanation) -> String {
     if let Some(alarm) = alarm {
         return format!("Ports have not run out. {}", alarm_words(alarm));
     }
-    match e.requests.iter().max_by(|one, other| {
-        let used = |r: &CapturedRequest| r.ledger.used_percent();
-        used(one).total_cmp(&used(other))
+    let used = |r: &CapturedRequest| r.ledger.used_percent();
+    // The first of those that are used most.
+    match e.requests.iter().reduce(|most, other| {
+        if used(other) > used(most) { other } else { most }
     }) {
         Some(request) => format!(
             "{} of {} ports are left {}; nothing else is closer to the end.",
@@ -319,64 +320,57 @@ fn name(request: &CapturedRequest) -> String {
     }
 }
 
-/// Where the ports went: by destination, state and process.
+/// Where the ports went: by destination, process and state.
 fn write_uses(lines: &mut Lines, e: &Explanation) {
-    let mut begun = false;
-    let mut section = |lines: &mut Lines, title: &str, rows: &[(String, String)]| {
-        if rows.is_empty() {
-            return;
-        }
-        if !begun {
-            lines.gap();
-            begun = true;
-        }
-        let widest = rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
-        let counts = rows.iter().map(|(_, n)| width(n)).max().unwrap_or(0);
-        for (index, (name, count)) in rows.iter().enumerate() {
-            let title = if index == 0 { title } else { "" };
-            let head = lines.screen.paint(Tone::Faint, &left(title, LABEL));
-            lines.line(&format!(
-                "{head}{}  {}",
-                left(name, widest),
-                right(count, counts)
-            ));
-        }
+    let waiting = |ports: u32| match ports {
+        0 => String::new(),
+        n => format!("{} in TIME_WAIT", grouped(n)),
     };
-    let destinations: Vec<(String, String)> = e
+    let destinations: Vec<[String; 3]> = e
         .destinations
         .iter()
         .take(MOST_DESTINATIONS)
         .map(|used| {
-            let waiting = match used.time_wait {
-                0 => String::new(),
-                n => format!(" ({} in TIME_WAIT)", grouped(n)),
-            };
-            (
+            [
                 used.destination.clone(),
-                format!(
-                    "{} {}{waiting}",
-                    grouped(used.ports),
-                    plural(used.ports.into(), "port", "ports")
-                ),
-            )
+                grouped(used.ports),
+                waiting(used.time_wait),
+            ]
         })
         .collect();
-    section(lines, "to", &destinations);
-    let processes: Vec<(String, String)> = e
+    let processes: Vec<[String; 3]> = e
         .holders
         .iter()
         .take(MOST_PROCESSES)
-        .filter_map(|(index, ports)| {
-            let ports = format!(
-                "{} {}",
-                grouped(*ports),
-                plural(u64::from(*ports), "port", "ports")
-            );
-            Some((process(e, *index)?, ports))
-        })
+        .filter_map(|(index, ports)| Some([process(e, *index)?, grouped(*ports), String::new()]))
         .collect();
-    section(lines, "held by", &processes);
+    if !(destinations.is_empty() && processes.is_empty() && e.states.is_empty()) {
+        lines.gap();
+    }
+    let all = || destinations.iter().chain(&processes);
+    let widest = |column: usize| {
+        let cells = all().filter_map(|row| row.get(column).map(|text| width(text)));
+        cells.max().unwrap_or(0)
+    };
+    let widths = [widest(0), widest(1)];
+    write_section(lines, "to", &destinations, widths);
+    write_section(lines, "held by", &processes, widths);
     write_states(lines, e);
+}
+
+/// Name, number of ports, and a remark.
+fn write_section(lines: &mut Lines, title: &str, rows: &[[String; 3]], widths: [usize; 2]) {
+    let [names, counts] = widths;
+    for (index, [name, ports, remark]) in rows.iter().enumerate() {
+        let title = if index == 0 { title } else { "" };
+        let head = lines.screen.paint(Tone::Faint, &left(title, LABEL));
+        let noun = if ports == "1" { "port " } else { "ports" };
+        lines.line(&format!(
+            "{head}{}  {} {noun}  {remark}",
+            left(name, names),
+            right(ports, counts)
+        ));
+    }
 }
 
 fn write_states(lines: &mut Lines, e: &Explanation) {
@@ -413,6 +407,7 @@ fn write_causes(lines: &mut Lines, e: &Explanation) {
         is_unsure: &|_| false,
         no_owner: &|_| None,
         command: &str::to_string,
+        most_remedies: usize::MAX,
         more: "dryport explain --json",
     };
     cause::write(lines, &scene);
@@ -441,15 +436,21 @@ fn write_notes(lines: &mut Lines, inputs: &[ExplainedInput]) {
     }
 }
 
+/// Where Windows before Vista keeps the end of its range.
+const MAX_USER_PORT: &str =
+    r"reg query HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters /v MaxUserPort";
+
 /// What would tell more.
 fn next(e: &Explanation) -> Option<String> {
     if !e.contradictions.is_empty() {
         return None;
     }
+    let old = e.platform.is_some_and(|(platform, _)| platform.is_old_windows());
     let windows = e.platform.is_some_and(|(platform, _)| platform.is_windows());
     let assumed = e.ranges.iter().any(|range| range.source == Source::Assumed);
     if e.rows == 0 {
         return Some(match (e.platform.map(|(platform, _)| platform), windows) {
+            _ if old => format!("on that machine: netstat -ano, and {MAX_USER_PORT}"),
             (_, true) => "on that machine: netstat -anob, and netsh int ipv4 show dynamicport tcp".into(),
             (Some(Platform::MacOs | Platform::FreeBsd), _) => {
                 "on that machine: netstat -an, and sysctl net.inet.ip.portrange".into()
@@ -462,6 +463,7 @@ fn next(e: &Explanation) -> Option<String> {
         });
     }
     match (assumed, windows) {
+        (true, true) if old => Some(format!("on that machine: {MAX_USER_PORT}")),
         (true, true) => Some("on that machine: netsh int ipv4 show dynamicport tcp".into()),
         (true, false) => {
             let name = match e.platform {

@@ -1,11 +1,12 @@
 //! What a line complains of: the table of phrases and names, and which of several wins.
 //!
-//! Phrases that need a look around are judged in `look`; numbers are in `number`, other languages in `translated`, Windows' events in `event`, kernel and
-//! NAT lines in `nat`; all of them give rows of the one kind that is defined here.
+//! Phrases that need a look around are judged in `look`, numbers in `number`, other languages in
+//! `translated`, Windows' events in `event`, kernel and NAT lines in `nat`; all of them give rows
+//! of the one kind that is defined here.
 
 use dryport_model::Complaint::{
     self, AccessForbidden, AddressInUse, AddressNotAvailable, CannotConnect, ClosedOnSend,
-    NoBufferSpace, NoFreePorts, Refused, TimedOut, TooManyFiles,
+    NoBufferSpace, Refused, TimedOut, TooManyFiles,
 };
 use dryport_model::Platform;
 

@@ -199,13 +199,22 @@ fn nearest(line: &[u8], found: &Found, ends: &mut Ends) {
         .filter(|_| found.told.platform.is_some())
         .and_then(|at| Endpoint::leading(line.get(at + 4..)?))
         .filter(|end| end.is_certain() && end.port.is_some());
+    let within = line.get(found.at..found.end).unwrap_or(&[]);
     let chosen = behind_arrow
         .or_else(|| endpoint::trailing(behind))
+        .or_else(|| in_brackets(within))
         .or_else(|| endpoint::all(before(line, found.at, 300)).next_back())
         .or_else(|| endpoint::all(behind).next());
     if let Some(end) = chosen {
         ends.towards(&end);
     }
+}
+
+/// .NET's `(api.example:443)` between the outer and the inner message on one line of JSON.
+fn in_brackets(text: &[u8]) -> Option<Endpoint<'_>> {
+    memchr::memchr_iter(b'(', text)
+        .filter_map(|open| Endpoint::leading(text.get(open + 1..)?))
+        .find(|end| end.is_a_name() && end.port.is_some())
 }
 
 /// A server's port where no word of [`LEADS`] stands before it: Node's `in use :::3000`, Python's

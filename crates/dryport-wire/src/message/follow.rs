@@ -166,6 +166,11 @@ fn is_frame(line: &[u8]) -> bool {
     numbered || dotted || python || ruby || more || translated || line.starts_with(b"--- End of")
 }
 
+/// Whether the line is only a detail of a message above: it is no message of its own.
+pub(super) fn is_detail(line: &[u8]) -> bool {
+    line.len() < 80 && detail(line.trim_ascii()).is_some()
+}
+
 /// `syscall: 'connect',`, `address: '10.0.0.5',`, `port: 6379`.
 fn detail(line: &[u8]) -> Option<Follow> {
     let line = line.strip_suffix(b",").unwrap_or(line);

@@ -101,6 +101,8 @@ pub(super) struct Context {
     /// Text was passed since the last row, so a header may stand above the next.
     fresh: bool,
     seen_rows: bool,
+    /// An empty line came after rows: a header may follow.
+    after_rows: bool,
 }
 
 impl Context {
@@ -117,6 +119,7 @@ impl Context {
             || self.netsh.announced > 0
             || self.excluded
             || self.awaited.is_some()
+            || self.after_rows
     }
 
     /// Takes a line.
@@ -129,6 +132,7 @@ impl Context {
         if trimmed(text).is_empty() {
             return self.blank(findings, input);
         }
+        self.after_rows = false;
         if self.follows_message(text, findings, input) {
             return;
         }
@@ -162,23 +166,25 @@ impl Context {
 
     /// An empty line ends what has several lines.
     fn blank(&mut self, findings: &mut Findings, input: &mut Input) {
+        self.after_rows |= self.open.is_some();
         self.close_row(findings);
-        // Records of a list are parted by empty lines, tables by those and a header.
+        // Tables are not parted by an empty line alone: `netstat -b` of Windows XP writes one after
+        // each row. A header parts them.
         if self.record.is_empty() {
             self.csv = None;
-            if !self.listing {
-                self.part(findings);
-            }
         } else {
             self.listing = true;
             self.end_record(findings, input);
         }
+        self.fresh = true;
         if self.netsh.first.take().is_some() {
             self.netsh.announced = 0;
         }
     }
 
+    /// Text stands between the rows before and those that follow.
     fn part(&mut self, findings: &mut Findings) {
+        self.close_row(findings);
         findings.tables.part();
         self.fresh = true;
     }
@@ -188,7 +194,9 @@ impl Context {
         self.close_row(findings);
         self.end_record(findings, input);
         self.close_message(findings, input);
-        if let Some((_, line, _)) = self.half.take() {
+        if let Some((_, line, parts)) = self.half.take()
+            && parts > 0
+        {
             input.note(line, "the row is not whole".into());
         }
         if self.json.take().is_some() {
@@ -241,9 +249,16 @@ impl Context {
                     any = true;
                 }
                 read @ Read::Row(_) => any |= self.take_read(read, rest, line, findings, input),
-                // The protocol alone is a word like any other, unless rows stand around it.
-                Read::Half if words.len() > 1 || any => {
-                    return self.take_read(Read::Half, rest, line, findings, input);
+                Read::Half => {
+                    let taken = self.take_read(Read::Half, rest, line, findings, input);
+                    // The protocol alone is a word like any other, unless rows stand around it.
+                    if let Some((_, _, parts)) = &mut self.half
+                        && words.len() == 1
+                        && !any
+                    {
+                        *parts = 0;
+                    }
+                    return taken;
                 }
                 _ if self.last_line_is_cut && input.formats.contains(&Format::WindowsNetstat) => {
                     input.note(input.lines, "the last row is not whole".into());
@@ -475,7 +490,9 @@ impl Context {
                 return true;
             }
         }
-        input.note(at, "the row is not whole".into());
+        if parts > 0 {
+            input.note(at, "the row is not whole".into());
+        }
         false
     }
 
@@ -540,7 +557,6 @@ impl Context {
             return false;
         };
         input.format(Format::Sysctl);
-        self.close_row(findings);
         self.part(findings);
         if value.is_empty() && matches!(key.0, Key::Range) {
             self.awaited = Some(key);
@@ -565,7 +581,6 @@ impl Context {
         let Some(name) = asked_key(text) else {
             return false;
         };
-        self.close_row(findings);
         self.part(findings);
         self.awaited = settings::key(name).filter(|(key, _)| *key != Key::Other);
         true
@@ -742,7 +757,6 @@ impl Context {
             return false;
         };
         self.close_message(findings, input);
-        self.close_row(findings);
         self.part(findings);
         input.format(match message.complaint {
             Complaint::Event4227 | Complaint::Event4231 | Complaint::Event4266 => {
@@ -868,7 +882,8 @@ impl Context {
         input: &mut Input,
     ) -> bool {
         self.netsh.announced = self.netsh.announced.saturating_sub(1);
-        let Some(value) = settings::label_and_number(text) else {
+        let announced = self.netsh.announced > 0;
+        let Some(value) = settings::label_and_number(text, announced) else {
             self.netsh.first = None;
             return false;
         };
@@ -880,7 +895,6 @@ impl Context {
             self.netsh.first = Some(value).filter(|value| *value <= 65535);
             return true;
         };
-        self.close_row(findings);
         self.part(findings);
         input.format(Format::NetshDynamicPort);
         findings.clue(Clue::Setting, dryport_model::Platform::Windows);

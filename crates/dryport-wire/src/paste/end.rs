@@ -52,14 +52,13 @@ pub(super) fn host_of(word: &[u8], names: &mut Names) -> Option<(Host, Option<Fa
     if word == b"*" || word.is_empty() {
         return Some((Host::Any, None));
     }
-    let bare = word
-        .strip_prefix(b"[")
-        .and_then(|word| word.strip_suffix(b"]"))
-        .unwrap_or(word);
-    let (bare, scope) = match memchr::memchr(b'%', bare) {
-        Some(at) => (bare.get(..at)?, true),
-        None => (bare, false),
+    // The scope stands inside of the brackets or behind them.
+    let (bare, scope) = match memchr::memchr(b'%', word) {
+        Some(at) => (word.get(..at)?, true),
+        None => (word, false),
     };
+    let bare = bare.strip_prefix(b"[").unwrap_or(bare);
+    let bare = bare.strip_suffix(b"]").unwrap_or(bare);
     if memchr::memchr(b':', bare).is_some() {
         return match ipv6(bare) {
             Some(address) => Some(of_ipv6(address)),
@@ -151,6 +150,7 @@ mod tests {
         for (word, host, shown, family) in [
             ("192.0.2.1:443", ip("192.0.2.1"), port(443), Some(Family::V4)),
             ("[2001:db8::1]:443", ip("2001:db8::1"), port(443), Some(Family::V6)),
+            ("[fe80::1]%eth0:80", ip("fe80::1"), port(80), Some(Family::V6)),
             ("[fe80::1%12]:80", ip("fe80::1"), port(80), Some(Family::V6)),
             ("[::ffff:192.0.2.1]:1", ip("192.0.2.1"), port(1), Some(Family::V6)),
             (":::22", Host::Any, port(22), Some(Family::V6)),

@@ -12,8 +12,8 @@ use super::context::{Context, Line};
 /// Words that stand in lines of captures whose first bytes say nothing.
 const ANCHORS: [&str; 13] = [
     " 0t0 ",
-    " TCP ",
-    " UDP ",
+    " TCP",
+    " UDP",
     " tcp ",
     " ESTAB ",
     "netstat -",

@@ -228,8 +228,9 @@ pub(super) fn counters(words: &Words<'_>, line: &[u8], findings: &mut Findings) 
 }
 
 /// `label : digits`, as `netsh` writes in every language; with or without blanks at the colon. Full
-/// width colons come from Chinese and Japanese keyboards.
-pub(super) fn label_and_number(line: &[u8]) -> Option<u64> {
+/// width colons come from Chinese and Japanese keyboards. Unless a title or a command announced it,
+/// the label must be words alone.
+pub(super) fn label_and_number(line: &[u8], announced: bool) -> Option<u64> {
     let line = trimmed(line);
     let digits = line.iter().rev().take_while(|b| b.is_ascii_digit()).count();
     let (head, value) = line.split_at_checked(line.len() - digits)?;
@@ -237,7 +238,10 @@ pub(super) fn label_and_number(line: &[u8]) -> Option<u64> {
     let label = head
         .strip_suffix(b":")
         .or_else(|| head.strip_suffix("：".as_bytes()))?;
-    (!trimmed(label).is_empty()).then(|| number(value))?
+    let label = trimmed(label);
+    let words = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b' ' || !byte.is_ascii();
+    let plain = !label.is_empty() && label.len() <= 80 && label.iter().all(words);
+    (plain || announced && !label.is_empty()).then(|| number(value))?
 }
 
 /// Start and number of ports, as `netsh … show dynamicport` gives them.
@@ -294,9 +298,10 @@ mod tests {
 
     #[test]
     fn netsh_gives_start_and_count() {
-        assert_eq!(label_and_number("启动端口        : 49152".as_bytes()), Some(49152));
-        assert_eq!(label_and_number("端口数：16384".as_bytes()), Some(16384));
-        assert_eq!(label_and_number(b"10:24"), Some(24));
+        assert_eq!(label_and_number("启动端口        : 49152".as_bytes(), false), Some(49152));
+        assert_eq!(label_and_number("端口数：16384".as_bytes(), false), Some(16384));
+        assert_eq!(label_and_number(b"10:24", false), None);
+        assert_eq!(label_and_number(b"[::1]:40006", false), None);
         assert_eq!(start_and_count(49152, 16384), PortRange::new(49152, 65535));
         assert_eq!(start_and_count(49152, 16385), None);
     }

@@ -26,16 +26,19 @@ pub fn write(out: &mut dyn Write, no_owners: bool) -> io::Result<usize> {
         match read(kind) {
             Ok((more, 0)) => sockets.extend(more),
             Ok((more, unreadable)) => {
-                writeln!(out, "# {unreadable} rows of {} were not understood", kind.name())?;
+                writeln!(
+                    out,
+                    "# {unreadable} rows of {} were not understood",
+                    kind.name()
+                )?;
                 sockets.extend(more);
             }
             Err(error) => writeln!(out, "# {} sockets could not be read: {error}", kind.name())?,
         }
     }
     if let Some(walk) = &walk {
-        let without = |socket: &&Socket| {
-            socket.inode != 0 && walk.owners.of(socket.inode).next().is_none()
-        };
+        let without =
+            |socket: &&Socket| socket.inode != 0 && walk.owners.of(socket.inode).next().is_none();
         let unowned = sockets.iter().filter(without).count() as u64;
         if let Some(why) = owners_coverage(Some(walk), unowned).why {
             writeln!(out, "# processes: {why}")?;
@@ -147,7 +150,9 @@ fn end(socket: &Socket, address: SocketAddr, device: Option<&str>) -> String {
 /// `users:(("nginx",pid=1234,fd=0),("nginx",pid=1235,fd=0))`.
 fn users(socket: &Socket, walk: Option<&OwnerWalk>) -> String {
     let mut text = String::new();
-    let owners = walk.into_iter().flat_map(|walk| walk.owners.of(socket.inode));
+    let owners = walk
+        .into_iter()
+        .flat_map(|walk| walk.owners.of(socket.inode));
     for (_, owner) in owners {
         let before = if text.is_empty() { "users:((" } else { ",(" };
         // A name that holds these would end the word, or the name.
@@ -207,7 +212,12 @@ mod tests {
             (Family::V6, "[::]:80", None, "*:80"),
             (Family::V6, "192.0.2.1:443", None, "[::ffff:192.0.2.1]:443"),
             (Family::V6, "[2001:db8::1]:443", None, "[2001:db8::1]:443"),
-            (Family::V6, "[fe80::1]:546", Some("eth0"), "[fe80::1%eth0]:546"),
+            (
+                Family::V6,
+                "[fe80::1]:546",
+                Some("eth0"),
+                "[fe80::1%eth0]:546",
+            ),
         ] {
             let socket = socket(family, address, "[::]:0");
             assert_eq!(end(&socket, socket.local, device), text);

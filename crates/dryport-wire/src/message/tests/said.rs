@@ -34,6 +34,7 @@ const OVERFLOW: &str = "connect.time-wait-overflow";
 
 #[rustfmt::skip]
 pub(super) const DOTNET: &[Said] = &[
+    ("{\"Exception\":\"System.Net.Http.HttpRequestException: Cannot assign requested address (api.example:443)\\n ---> System.Net.Sockets.SocketException (99): Cannot assign requested address\"}", AddressNotAvailable, Some(Connect), None, Some("api.example:443"), DRY),
     ("System.Net.Sockets.SocketException (10048): Only one usage of each socket address (protocol/network address/port) is normally permitted.", AddressInUse, None, None, None, WINDOWS),
     ("System.Net.Sockets.SocketException (10048): Only one usage of each socket address (protocol/network address/port) is normally permitted. [::ffff:10.0.0.1]:443", AddressInUse, Some(Connect), None, Some("[::ffff:10.0.0.1]:443"), WINDOWS),
     (" ---> System.Net.Http.HttpRequestException: Only one usage of each socket address (protocol/network address/port) is normally permitted. (api.example:443)", AddressInUse, Some(Connect), None, Some("api.example:443"), WINDOWS),
@@ -263,6 +264,8 @@ pub(super) const SILENT: &[&str] = &[
     "metrics server on 10.0.0.5 (99 percentile) ready",
     "[UFW BLOCK] SRC=10.0.0.5 DPT=10048",
     "MYEADDRINUSE_COUNT=5",
+    "  code: 'EADDRNOTAVAIL',",
+    "  errno: -98,",
     "",
     "x",
 ];
