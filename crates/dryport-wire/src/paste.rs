@@ -204,13 +204,13 @@ impl Paste {
         };
         input.bytes += piece.bytes;
         input.encoding = piece.encoding;
-        self.context.last_line_is_cut = piece.is_last && !piece.text.ends_with(b"\n");
         let hits = &mut self.hits;
         hits.clear();
         self.anchors.each_hit(&piece.text, |at| hits.push(at));
         lines::each(
             &piece.text,
             (&piece.hits, hits),
+            piece.is_last,
             &mut self.context,
             &mut self.findings,
             input,

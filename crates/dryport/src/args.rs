@@ -43,9 +43,9 @@ Examples:
   dryport explain collected.txt             anywhere else
   dryport collect | ssh HOST dryport explain
 
-It holds the kernel's release, settings that bear on ports, counts, and every TCP and UDP socket with
-its addresses, ports, process id and short name. It holds no host name, user name, environment,
-argument of a command, or content of a connection. Nothing is sent anywhere.
+It holds the kernel's release, settings that bear on ports, counts, and every TCP and UDP socket
+with its addresses, ports, process id and short name. It holds no host name, user name,
+environment, argument of a command, or content of a connection. Nothing is sent anywhere.
 
 Where dryport cannot run, scripts/collect.sh and scripts/collect.cmd write much the same.
 

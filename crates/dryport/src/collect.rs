@@ -46,7 +46,10 @@ pub fn run(args: &CollectArgs, output: &Output) -> Result<Exit, Failure> {
     let name = shown(path);
     let noun = if sockets == 1 { "socket" } else { "sockets" };
     output.write(|out| {
-        writeln!(out, "{name}: {sockets} {noun}. Look through it before you send it.")
+        writeln!(
+            out,
+            "{name}: {sockets} {noun}. Look through it before you send it."
+        )
     })?;
     Ok(Exit::Ok)
 }

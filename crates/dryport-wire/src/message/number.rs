@@ -160,7 +160,7 @@ fn line_from(place: Place<'_>, skip: usize) -> Option<&[u8]> {
 
 /// `Can't connect to MySQL server on '10.0.0.5' (99)`, also with quotes and text after the number.
 pub(super) fn mysql(place: Place<'_>) -> Option<Told> {
-    if !holds_any(before(place.line, place.at, 32), &["onnect to"]) {
+    if !holds_any(before(place.line, place.at, 32), &["onnect "]) {
         return None;
     }
     let rest = after(place.line, place.end, 300);

@@ -94,8 +94,12 @@ pub(super) struct Context {
     old_registry: bool,
     /// Rows of `/proc/net/udp` came last.
     udp: bool,
-    /// The state that `ss` was asked for.
-    asked_state: Option<State>,
+    /// What `ss` was asked for.
+    asked: unix::Asked,
+    /// The next line is the answer of `uname`.
+    awaits_uname: bool,
+    /// A document of JSON has just ended.
+    after_json: bool,
     /// The last line of the input has no end.
     pub(super) last_line_is_cut: bool,
     /// Text was passed since the last row, so a header may stand above the next.
@@ -120,12 +124,17 @@ impl Context {
             || self.excluded
             || self.awaited.is_some()
             || self.after_rows
+            || self.awaits_uname
     }
 
     /// Takes a line.
     pub(super) fn line(&mut self, line: &Line<'_>, findings: &mut Findings, input: &mut Input) {
-        if self.json.is_some() {
-            return self.json_line(line.text, findings, input);
+        if let Some(json) = &self.json {
+            if json.may_go_on(line.text) {
+                return self.json_line(line.text, findings, input);
+            }
+            self.json = None;
+            input.note(input.lines, "the JSON above ends in the middle".into());
         }
         let text = plain(line.text);
         let text = text.as_ref();
@@ -249,17 +258,7 @@ impl Context {
                     any = true;
                 }
                 read @ Read::Row(_) => any |= self.take_read(read, rest, line, findings, input),
-                Read::Half => {
-                    let taken = self.take_read(Read::Half, rest, line, findings, input);
-                    // The protocol alone is a word like any other, unless rows stand around it.
-                    if let Some((_, _, parts)) = &mut self.half
-                        && words.len() == 1
-                        && !any
-                    {
-                        *parts = 0;
-                    }
-                    return taken;
-                }
+                Read::Half => return self.take_read(Read::Half, rest, line, findings, input),
                 _ if self.last_line_is_cut && input.formats.contains(&Format::WindowsNetstat) => {
                     input.note(input.lines, "the last row is not whole".into());
                     return true;
@@ -296,7 +295,7 @@ impl Context {
     }
 
     fn other_row<'a>(
-        &mut self,
+        &self,
         words: &Words<'a>,
         text: &'a [u8],
         findings: &mut Findings,
@@ -310,7 +309,7 @@ impl Context {
             return read;
         }
         if words.at(0).and_then(state::ss).is_some() {
-            return unix::ss(words, 0, None, names);
+            return unix::ss(words, 0, self.asked.protocol, names);
         }
         if holds(text, b" 0t0 ") {
             return lsof::read(words, names);
@@ -328,7 +327,7 @@ impl Context {
             Read::No => {}
             read => return read,
         }
-        unix::ss_without_state(words, self.asked_state, names)
+        unix::ss_without_state(words, &self.asked, names)
     }
 
     fn take_read(
@@ -343,7 +342,9 @@ impl Context {
             Read::No => return false,
             Read::Half => {
                 self.close_row(findings);
-                self.half = Some((text.to_vec(), input.lines, 1));
+                // The protocol alone is a word like any other: nothing is missed if no row follows.
+                let parts = usize::from(Words::of(text).len() > 1);
+                self.half = Some((text.to_vec(), input.lines, parts));
             }
             Read::Flow(flow) => {
                 self.close_row(findings);
@@ -443,12 +444,12 @@ impl Context {
                 text.first().is_some_and(u8::is_ascii_whitespace)
             }
             Format::Ss if unix::continues_ss(text) => {
+                if let Some((pid, name)) = unix::users(text) {
+                    open.pid = open.pid.or(pid);
+                    let name = name.map(|name| printable_up_to(name, NAME));
+                    open.name = open.name.take().or(name);
+                }
                 for word in Words::of(text).all() {
-                    if let Some((pid, name)) = unix::users(word) {
-                        open.pid = open.pid.or(pid);
-                        let name = name.map(|name| printable_up_to(name, NAME));
-                        open.name = open.name.take().or(name);
-                    }
                     if let Some(left) = unix::ss_timer(word) {
                         open.row.wait_left_ms = Some(left);
                     }
@@ -470,10 +471,7 @@ impl Context {
         let Some((mut half, at, parts)) = self.half.take() else {
             return false;
         };
-        let words = Words::of(text);
-        let begins = matches!(words.at(0), Some(b"TCP" | b"UDP" | b"tcp" | b"udp" | b"tcp6" | b"udp6"))
-            || words.at(0).and_then(state::ss).is_some();
-        if !begins {
+        if !self.is_whole_row(text, &half, findings) {
             half.push(b' ');
             half.extend_from_slice(text);
             if self.row(&half, line, findings, input) {
@@ -494,6 +492,30 @@ impl Context {
             input.note(at, "the row is not whole".into());
         }
         false
+    }
+
+    /// Whether a line needs no other one to be a row. Behind half a row that begins with a word,
+    /// one that begins with a number is its end rather than one without a state.
+    fn is_whole_row(&self, text: &[u8], half: &[u8], findings: &mut Findings) -> bool {
+        let number_led = |text: &[u8]| {
+            let word = Words::of(text).at(0);
+            word.is_some_and(|word| word.iter().all(|byte| !byte.is_ascii_alphabetic()) && !word.ends_with(b":"))
+        };
+        if number_led(text) && !number_led(half) {
+            return false;
+        }
+        let read = match windows_row(text) {
+            // One that begins further on stands behind the end of the half.
+            Some(begin) if !trimmed(text.get(..begin).unwrap_or_default()).is_empty() => {
+                return false;
+            }
+            Some(begin) => {
+                let words = Words::of(text.get(begin..).unwrap_or_default());
+                windows::read(&words, 0, &mut findings.names).0
+            }
+            None => self.other_row(&Words::of(text), text, findings),
+        };
+        matches!(read, Read::Row(_) | Read::Flow(_))
     }
 
     // Settings.
@@ -723,7 +745,10 @@ impl Context {
         if self.json_begun {
             self.json_begun = false;
             self.close_row(findings);
-            findings.tables.part();
+            // Objects that follow one another, a line each, are one table.
+            if !core::mem::take(&mut self.after_json) {
+                findings.tables.part();
+            }
         }
         let mut failed = false;
         let done = json.feed(text, &mut |object| match object {
@@ -744,7 +769,7 @@ impl Context {
             input.note(input.lines, "a record is not whole".into());
         }
         if done {
-            self.part(findings);
+            self.after_json = true;
         } else {
             self.json = Some(json);
         }
@@ -753,6 +778,10 @@ impl Context {
     // Messages.
 
     fn take_message(&mut self, text: &[u8], findings: &mut Findings, input: &mut Input) -> bool {
+        // A command that asks for events is none.
+        if holds(text, b"wevtutil qe") || holds(text, b"Get-WinEvent -") {
+            return false;
+        }
         let Some(message) = message::read_line(trimmed(text)) else {
             return false;
         };
@@ -944,12 +973,19 @@ impl Context {
     /// a line of a log that came in between. So does a prompt.
     fn other(&mut self, text: &[u8], findings: &mut Findings) {
         self.asked_owners |= asks_for_owners(text);
-        self.asked_state = asked_state(text).or(self.asked_state);
+        if let Some(asked) = unix::Asked::of(text) {
+            self.asked = asked;
+        }
+        if core::mem::take(&mut self.awaits_uname) {
+            uname(text, findings);
+        }
+        self.awaits_uname = holds(text, b"uname -");
         if holds(text, b"/proc/net/udp") {
             self.udp = true;
         } else if holds(text, b"/proc/net/tcp") {
             self.udp = false;
         }
+        self.after_json = false;
         let is_header = !text.iter().any(u8::is_ascii_digit);
         if is_header || holds(text, b"netstat ") || holds(text, b"ss -") || self.listing {
             self.listing = false;
@@ -1067,24 +1103,15 @@ fn asked_key(text: &[u8]) -> Option<&[u8]> {
     (asks && last.starts_with(b"net.")).then_some(last)
 }
 
-/// `ss … state time-wait`.
-fn asked_state(text: &[u8]) -> Option<State> {
-    let words = Words::of(text);
-    let at = words.all().iter().position(|word| *word == b"state")?;
-    let is_ss = words.all().iter().any(|word| word.ends_with(b"ss"));
-    let name = words.at(at + 1).filter(|_| is_ss)?;
-    Some(match name {
-        b"time-wait" => State::TimeWait,
-        b"established" | b"connected" => State::Established,
-        b"close-wait" => State::CloseWait,
-        b"syn-sent" => State::SynSent,
-        b"fin-wait-1" => State::FinWait1,
-        b"fin-wait-2" => State::FinWait2,
-        b"last-ack" => State::LastAck,
-        b"listening" | b"listen" => State::Listen,
-        b"bound-inactive" => State::BoundInactive,
-        _ => return None,
-    })
+/// The answer of `uname`, whose first word is the system.
+fn uname(text: &[u8], findings: &mut Findings) {
+    let platform = match Words::of(text).at(0) {
+        Some(b"Linux") => dryport_model::Platform::Linux,
+        Some(b"Darwin") => dryport_model::Platform::MacOs,
+        Some(b"FreeBSD") => dryport_model::Platform::FreeBsd,
+        _ => return,
+    };
+    findings.clue(Clue::Version, platform);
 }
 
 fn is_dashes(line: &[u8]) -> bool {

@@ -70,7 +70,11 @@ pub(super) fn host_of(word: &[u8], names: &mut Names) -> Option<(Host, Option<Fa
         };
     }
     if let Some(address) = ipv4(bare).filter(|_| scope) {
-        return Some((Host::Ip(address.into()), Some(Family::V4)));
+        let host = match address.is_unspecified() {
+            true => Host::Any,
+            false => Host::Ip(address.into()),
+        };
+        return Some((host, Some(Family::V4)));
     }
     if bare == b"*" {
         return Some((Host::Any, None));

@@ -70,6 +70,24 @@ impl Json {
         self.frames.is_empty() && self.beyond == 0
     }
 
+    /// Whether a line can belong to it: inside of a string anything can, else it begins with
+    /// punctuation, or is one scalar.
+    pub(super) fn may_go_on(&self, line: &[u8]) -> bool {
+        let line = line.trim_ascii();
+        let scalar = |word: &[u8]| {
+            let word = word.strip_suffix(b",").unwrap_or(word);
+            let number = word
+                .iter()
+                .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte));
+            number || matches!(word, b"true" | b"false" | b"null")
+        };
+        match line.first() {
+            _ if self.in_string => true,
+            None | Some(b'"' | b'{' | b'}' | b'[' | b']' | b',' | b':') => true,
+            Some(_) => scalar(line),
+        }
+    }
+
     /// Reads on; true when the document has ended.
     pub(super) fn feed(&mut self, bytes: &[u8], on_object: &mut dyn FnMut(Object)) -> bool {
         for byte in bytes {

@@ -10,7 +10,7 @@ use super::Input;
 use super::context::{Context, Line};
 
 /// Words that stand in lines of captures whose first bytes say nothing.
-const ANCHORS: [&str; 13] = [
+const ANCHORS: [&str; 17] = [
     " 0t0 ",
     " TCP",
     " UDP",
@@ -18,6 +18,10 @@ const ANCHORS: [&str; 13] = [
     " ESTAB ",
     "netstat -",
     "/proc/sys/net",
+    "/proc/net/",
+    "uname -",
+    "\"dryport.",
+    " state ",
     "LocalAddress",
     "netsh int",
     "\"local_port\"",
@@ -51,10 +55,12 @@ impl Anchors {
 }
 
 /// Hands over the lines that are worth a look. `hits`: places of messages, and of other anchors,
-/// each ascending.
+/// each ascending. `is_last`: the
+/// input ends here, and its last line may have no end.
 pub(super) fn each(
     text: &[u8],
     (messages, anchors): (&[usize], &[usize]),
+    is_last: bool,
     context: &mut Context,
     findings: &mut Findings,
     input: &mut Input,
@@ -64,7 +70,9 @@ pub(super) fn each(
     let mut start = 0;
     let mut ends = memchr::memchr_iter(b'\n', text);
     while start < text.len() {
-        let end = ends.next().unwrap_or(text.len());
+        let end = ends.next();
+        context.last_line_is_cut = is_last && end.is_none();
+        let end = end.unwrap_or(text.len());
         let line = text.get(start..end).unwrap_or_default();
         input.lines += 1;
         let mut has_message = false;

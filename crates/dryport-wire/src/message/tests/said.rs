@@ -162,6 +162,7 @@ pub(super) const PROGRAMS: &[Said] = &[
     ("ERROR 2003 (HY000): Can't connect to MySQL server on '10.0.0.5' (111)", Refused, Some(Connect), None, Some("10.0.0.5"), REFUSED),
     ("ERROR 2003 (HY000): Can't connect to MySQL server on '10.0.0.5' (110)", TimedOut, Some(Connect), None, Some("10.0.0.5"), REFUSED),
     ("ERROR 2003 (HY000): Can't connect to MySQL server on 'db.example' (10048)", AddressInUse, Some(Connect), None, Some("db.example"), WINDOWS),
+    ("ERROR 2002 (HY000): Can't connect to server on '10.0.0.5' (99)", AddressNotAvailable, Some(Connect), None, Some("10.0.0.5"), DRY),
     ("unable to connect to 127.0.0.1:80 Cannot assign requested address", AddressNotAvailable, Some(Connect), None, Some("127.0.0.1:80"), DRY),
     ("apr_socket_connect(): Cannot assign requested address (99)", AddressNotAvailable, Some(Connect), None, None, DRY),
     ("httperf.core_connect: connect() failed with unexpected error 99", AddressNotAvailable, Some(Connect), None, None, DRY),

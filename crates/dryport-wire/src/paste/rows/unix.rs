@@ -32,7 +32,7 @@ pub(in crate::paste) fn by_protocol<'a>(words: &Words<'a>, names: &mut Names) ->
     }
     let queues = [words.at(1), words.at(2)].map(|word| word.and_then(number::<u64>));
     let [Some(_), queue] = queues else {
-        return Read::No;
+        return if words.len() == 1 { Read::Half } else { Read::No };
     };
     if queue.is_none() && words.len() > 2 {
         return Read::No;
@@ -115,7 +115,7 @@ pub(in crate::paste) fn ss<'a>(
 /// A row of `ss` that was asked for one state, and shows none: two numbers and two ends.
 pub(in crate::paste) fn ss_without_state<'a>(
     words: &Words<'a>,
-    known: Option<State>,
+    asked: &Asked,
     names: &mut Names,
 ) -> Read<'a> {
     let numbers = [words.at(0), words.at(1)];
@@ -125,7 +125,7 @@ pub(in crate::paste) fn ss_without_state<'a>(
     if !are_numbers || words.len() < 4 {
         return Read::No;
     }
-    match ss_ends(words, 2, known, None, names) {
+    match ss_ends(words, 2, asked.state, asked.protocol, names) {
         Read::Half => Read::No,
         read => read,
     }
@@ -151,15 +151,13 @@ fn ss_ends<'a>(
         _ => Protocol::Tcp,
     });
     let state = match (protocol, known) {
+        (Protocol::Udp, _) => Some(State::Close),
         // A bound socket that neither listens nor connects.
         (Protocol::Tcp, Some(State::Close)) => Some(State::BoundInactive),
         _ => known,
     };
     let tail = words.from(at + 2);
-    let (pid, name) = tail
-        .iter()
-        .find_map(|word| users(word))
-        .unwrap_or((None, None));
+    let (pid, name) = users(words.behind(at + 2)).unwrap_or((None, None));
     let row = Row {
         protocol,
         family: one.or(other).unwrap_or(Family::V4),
@@ -176,9 +174,63 @@ fn ss_ends<'a>(
     })
 }
 
-/// The first process of `users:(("nginx",pid=1234,fd=5),…)`, or `users:(("nginx",1234,5))`.
-pub(in crate::paste) fn users(word: &[u8]) -> Option<(Option<u32>, Option<&[u8]>)> {
-    let rest = word.strip_prefix(b"users:((\"")?;
+/// What a call of `ss` asks for. Without its columns the rows do not tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::paste) struct Asked {
+    /// `state time-wait`, `-B`.
+    pub(in crate::paste) state: Option<State>,
+    /// `-t` or `-u` alone.
+    pub(in crate::paste) protocol: Option<Protocol>,
+}
+
+impl Asked {
+    /// `ss -tan state time-wait`, behind a prompt; `None`: no call of `ss`.
+    pub(in crate::paste) fn of(line: &[u8]) -> Option<Self> {
+        let words = Words::of(line);
+        let at = words.all().iter().position(|w| *w == b"ss" || w.ends_with(b"/ss"))?;
+        let options = words.from(at + 1);
+        let short = |letter: u8| {
+            options
+                .iter()
+                .any(|w| w.first() == Some(&b'-') && w.get(1) != Some(&b'-') && w.contains(&letter))
+        };
+        let named = options
+            .iter()
+            .position(|word| *word == b"state")
+            .and_then(|at| options.get(at + 1))
+            .and_then(|word| asked_state(word));
+        Some(Self {
+            state: named.or(short(b'B').then_some(State::BoundInactive)),
+            protocol: match (short(b't'), short(b'u')) {
+                (true, false) => Some(Protocol::Tcp),
+                (false, true) => Some(Protocol::Udp),
+                _ => None,
+            },
+        })
+    }
+}
+
+fn asked_state(word: &[u8]) -> Option<State> {
+    Some(match word {
+        b"time-wait" => State::TimeWait,
+        b"established" | b"connected" => State::Established,
+        b"close-wait" => State::CloseWait,
+        b"syn-sent" => State::SynSent,
+        b"fin-wait-1" => State::FinWait1,
+        b"fin-wait-2" => State::FinWait2,
+        b"last-ack" => State::LastAck,
+        b"listening" | b"listen" => State::Listen,
+        b"bound-inactive" => State::BoundInactive,
+        _ => return None,
+    })
+}
+
+/// The first process of `users:(("nginx",pid=1234,fd=5),…)`, or `users:(("nginx",1234,5))`. Its name
+/// may hold blanks.
+pub(in crate::paste) fn users(text: &[u8]) -> Option<(Option<u32>, Option<&[u8]>)> {
+    const BEGIN: &[u8] = b"users:((\"";
+    let at = memchr::memmem::find(text, BEGIN)?;
+    let rest = text.get(at + BEGIN.len()..)?;
     let (name, rest) = split_once(rest, b'"')?;
     let rest = rest.strip_prefix(b",")?;
     let rest = rest.strip_prefix(b"pid=").unwrap_or(rest);
@@ -195,11 +247,17 @@ pub(in crate::paste) fn ss_timer(word: &[u8]) -> Option<u32> {
         let digits = run(rest, u8::is_ascii_digit);
         let value: u32 = number(rest.get(..digits)?)?;
         rest = rest.get(digits..)?;
-        if let Some(fraction) = rest.strip_prefix(b".") {
+        let whole = rest.strip_prefix(b".");
+        if let Some(fraction) = whole {
             rest = fraction.get(run(fraction, u8::is_ascii_digit)..)?;
         }
         let letters = run(rest, u8::is_ascii_alphabetic);
-        left = left.checked_add(value.checked_mul(unit(rest.get(..letters)?)?)?)?;
+        let unit = match (unit(rest.get(..letters)?)?, whole) {
+            // `ss` writes 6.784ms for 6 s and 784 ms.
+            (1, Some(_)) => 1000,
+            (unit, _) => unit,
+        };
+        left = left.checked_add(value.checked_mul(unit)?)?;
         rest = rest.get(letters..)?;
     }
     Some(left)
@@ -271,6 +329,7 @@ mod tests {
             ("timer:(timewait,1min3sec,0)", Some(63_000)),
             ("timer:(timewait,450ms,0)", Some(450)),
             ("timer:(timewait,5.123sec,0)", Some(5000)),
+            ("timer:(timewait,6.784ms,0)", Some(6000)),
             ("timer:(keepalive,45sec,0)", None),
             ("timer:(timewait,sec,0)", None),
             ("timer:(timewait,99999999999sec,0)", None),
@@ -284,6 +343,8 @@ mod tests {
     fn a_process_is_read_from_old_and_new_ss() {
         let new = users(b"users:((\"nginx\",pid=1234,fd=5),(\"x\",pid=9,fd=1))");
         assert_eq!(new, Some((Some(1234), Some(&b"nginx"[..]))));
+        let blank = users(b"x users:((\"tmux: server\",pid=5,fd=5))");
+        assert_eq!(blank, Some((Some(5), Some(&b"tmux: server"[..]))));
         let old = users(b"users:((\"nginx\",1234,5))");
         assert_eq!(old, new);
     }
