@@ -62,7 +62,12 @@ mod tests {
         for id in CauseId::ALL {
             let page = page(*id);
             assert_eq!(page.lines().next(), Some(&*format!("# {}", id.name())));
-            for heading in ["## How it shows", "## What dryport shows", "## What to do", "## What not"] {
+            for heading in [
+                "## How it shows",
+                "## What dryport shows",
+                "## What to do",
+                "## What not",
+            ] {
                 assert!(page.contains(heading), "{}: {heading}", id.name());
             }
             assert!(summary(*id).len() > 20, "{}", id.name());

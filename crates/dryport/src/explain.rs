@@ -55,7 +55,9 @@ pub fn run(args: &ExplainArgs, output: &Output) -> Result<Exit, Failure> {
 fn list(output: &Output) -> Result<Exit, Failure> {
     output.write(|out| {
         for id in CauseId::ALL {
-            out.write_all(text::cause_summary(id.name(), &page::summary(*id), output.screen).as_bytes())?;
+            out.write_all(
+                text::cause_summary(id.name(), &page::summary(*id), output.screen).as_bytes(),
+            )?;
         }
         Ok(())
     })?;
@@ -160,9 +162,13 @@ fn not_text(name: &str, kind: NotText) -> Failure {
         NotText::Document(_) => ("a document", "save it as plain text".into()),
         NotText::Packets => (
             "a capture of packets",
-            "packets do not show ports that were refused; `ss -tanp` or `netstat -anob` does".into(),
+            "packets do not show ports that were refused; `ss -tanp` or `netstat -anob` does"
+                .into(),
         ),
-        NotText::Binary => ("binary data", "a text is wanted: a capture, a log, a message".into()),
+        NotText::Binary => (
+            "binary data",
+            "a text is wanted: a capture, a log, a message".into(),
+        ),
     };
     Failure::NotText {
         name: name.into(),

@@ -32,9 +32,10 @@ fn main() {
         })
         .collect();
     let all = cases.clone();
-    trials.push(Trial::test("there_are_enough_cases_and_languages", move || {
-        enough(&all)
-    }));
+    trials.push(Trial::test(
+        "there_are_enough_cases_and_languages",
+        move || enough(&all),
+    ));
     let captures = root.clone();
     trials.push(Trial::test("every_capture_has_an_expectation", move || {
         no_orphans(&captures)
@@ -47,7 +48,10 @@ fn collect(directory: &Path, cases: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, cases);
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
             cases.push(path);
         }
     }
@@ -86,7 +90,10 @@ fn table(case: &Path) -> Table {
 
 fn words<'a>(table: &'a Table, key: &str) -> Vec<&'a str> {
     let list = table.get(key).and_then(|value| value.as_array());
-    list.into_iter().flatten().filter_map(|v| v.as_str()).collect()
+    list.into_iter()
+        .flatten()
+        .filter_map(|v| v.as_str())
+        .collect()
 }
 
 fn explain(case: &Path, arguments: &[&str], json: bool) -> Output {
@@ -163,10 +170,18 @@ fn compare(expect: &Table, document: &Value, wrong: &mut Differences) {
         wrong.same("platform", &Some(platform.to_owned()), &found);
     }
     let list = |value: &Value| -> Vec<String> {
-        value.as_array().into_iter().flatten().filter_map(text).collect()
+        value
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(text)
+            .collect()
     };
     let mut formats = list(&document["inputs"][0]["formats"]);
-    let mut expected: Vec<String> = words(expect, "formats").iter().map(|w| (*w).into()).collect();
+    let mut expected: Vec<String> = words(expect, "formats")
+        .iter()
+        .map(|w| (*w).into())
+        .collect();
     formats.sort();
     expected.sort();
     wrong.same("formats", &expected, &formats);
@@ -195,8 +210,14 @@ fn compare(expect: &Table, document: &Value, wrong: &mut Differences) {
         let told = causes.iter().any(|found| found == cause);
         wrong.holds(&format!("cause {cause} is told"), !told);
     }
-    let noted = !document["inputs"][0]["notes"].as_array().unwrap().is_empty();
-    let expected = expect.get("notes").and_then(toml::Value::as_bool).unwrap_or(false);
+    let noted = !document["inputs"][0]["notes"]
+        .as_array()
+        .unwrap()
+        .is_empty();
+    let expected = expect
+        .get("notes")
+        .and_then(toml::Value::as_bool)
+        .unwrap_or(false);
     wrong.same("notes", &expected, &noted);
     if expected != noted && noted {
         let _ = writeln!(wrong.0, "  {}", document["inputs"][0]["notes"]);

@@ -232,9 +232,11 @@ fn holders(facts: &Facts<'_>, request: &CapturedRequest) -> Vec<(u32, u32)> {
         return request.holders.clone();
     }
     let range = range_of(facts, request);
-    by_process(facts.findings.tables.fullest(), |ports| &ports.all, |set| {
-        set.count_in(range)
-    })
+    by_process(
+        facts.findings.tables.fullest(),
+        |ports| &ports.all,
+        |set| set.count_in(range),
+    )
 }
 
 /// What the range can carry when each connection leaves a TIME_WAIT.

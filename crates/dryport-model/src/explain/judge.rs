@@ -38,9 +38,14 @@ pub fn explain(findings: &Findings, given: &Given) -> Explanation {
             judged.ranges = told_alone(&ranges, findings);
         }
     }
-    judged.requests.extend(nat_requests(findings, &given.thresholds));
+    judged
+        .requests
+        .extend(nat_requests(findings, &given.thresholds));
     judged.requests.sort_by_key(|request| {
-        (Reverse(request.level), Reverse(request.ledger.taken_at_most()))
+        (
+            Reverse(request.level),
+            Reverse(request.ledger.taken_at_most()),
+        )
     });
     let mut causes = Vec::new();
     if let Some((platform, _)) = platform {
@@ -52,8 +57,16 @@ pub fn explain(findings: &Findings, given: &Given) -> Explanation {
             time_wait_seconds: time_wait_seconds.map_or(60, |(seconds, _)| seconds),
         });
     }
-    settings::add(findings, platform.map(|(platform, _)| platform), &mut causes);
-    let told = messages::add(findings, platform.map(|(platform, _)| platform), &mut causes);
+    settings::add(
+        findings,
+        platform.map(|(platform, _)| platform),
+        &mut causes,
+    );
+    let told = messages::add(
+        findings,
+        platform.map(|(platform, _)| platform),
+        &mut causes,
+    );
     causes::from_reports(findings, &mut causes);
     causes.sort_by_key(|cause| Reverse(cause.level));
     let level = level(findings, &judged, &causes, &told, &contradictions);

@@ -8,9 +8,7 @@ use super::causes::{evidence, nat_remedies};
 use super::remedies::{avoid, remedies_for};
 use super::settings::{table_remedies, time_wait_overflow};
 use super::{Findings, FoundMessage, MessageTold};
-use crate::{
-    Call, Cause, CauseId, Complaint, Level, Meaning, Message, Platform, Remedy, grouped,
-};
+use crate::{Call, Cause, CauseId, Complaint, Level, Meaning, Message, Platform, Remedy, grouped};
 
 /// Destinations named in a summary.
 const MOST_NAMED: usize = 3;
@@ -240,9 +238,11 @@ fn fixed_port(first: Option<&Message>) -> String {
             "a program wants port {port}, which another one (or its own older self) has; ports have \
              not run out."
         ),
-        _ => "a program wants a certain port, which another one has; ports have not run out. (If it \
+        _ => {
+            "a program wants a certain port, which another one has; ports have not run out. (If it \
               was a client that binds its source address, it is bind.range-dry.)"
-            .into(),
+                .into()
+        }
     }
 }
 
@@ -264,14 +264,11 @@ fn remedies(id: CauseId, platform: Platform) -> Vec<Remedy> {
             remedies.extend(remedies_for(platform, range, false));
             remedies
         }
-        CauseId::UdpRangeDry => super::remedies::widen(
-            platform,
-            crate::Protocol::Udp,
-            crate::Family::V4,
-            range,
-        )
-        .into_iter()
-        .collect(),
+        CauseId::UdpRangeDry => {
+            super::remedies::widen(platform, crate::Protocol::Udp, crate::Family::V4, range)
+                .into_iter()
+                .collect()
+        }
         CauseId::WindowsPortExcluded => Vec::from([advice(
             "see-excluded",
             "See the excluded ranges, and move the service's port out of them or restart winnat \

@@ -178,12 +178,12 @@ pub(super) fn avoid(platform: Platform) -> Vec<String> {
         Platform::Linux => &[
             "tcp_fin_timeout does not shorten TIME_WAIT; tcp_tw_recycle is gone since Linux 4.12.",
         ],
-        Platform::Windows => &[
-            "MaxUserPort does nothing on Vista, 2008 and later: netsh sets the range there.",
-        ],
-        Platform::Windows2003 | Platform::WindowsXp => &[
-            "netsh has no dynamicport there: it came with Vista and 2008.",
-        ],
+        Platform::Windows => {
+            &["MaxUserPort does nothing on Vista, 2008 and later: netsh sets the range there."]
+        }
+        Platform::Windows2003 | Platform::WindowsXp => {
+            &["netsh has no dynamicport there: it came with Vista and 2008."]
+        }
         Platform::MacOs | Platform::FreeBsd => {
             &["Raising the descriptor limit gives no port back."]
         }

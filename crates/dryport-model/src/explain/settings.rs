@@ -22,7 +22,8 @@ pub(super) fn add(findings: &Findings, platform: Option<Platform>, causes: &mut 
 fn without_effect(findings: &Findings, platform: Option<Platform>) -> Option<Cause> {
     let mut told: Vec<(&'static str, u64, String)> = Vec::new();
     let number = |number| findings.number(number);
-    if let Some(value) = number(Number::MaxUserPort).filter(|_| platform == Some(Platform::Windows)) {
+    if let Some(value) = number(Number::MaxUserPort).filter(|_| platform == Some(Platform::Windows))
+    {
         told.push((
             "max_user_port",
             value,

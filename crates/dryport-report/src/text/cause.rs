@@ -72,12 +72,7 @@ struct Told<'a> {
     owners: Vec<(u32, u32)>,
 }
 
-fn write_cause<'a>(
-    lines: &mut Lines,
-    cause: &'a Cause,
-    scene: &Scene<'_>,
-    told: &mut Told<'a>,
-) {
+fn write_cause<'a>(lines: &mut Lines, cause: &'a Cause, scene: &Scene<'_>, told: &mut Told<'a>) {
     let screen = lines.screen;
     let unsure = if (scene.is_unsure)(cause) {
         "  if what was not seen is taken"
@@ -103,12 +98,7 @@ fn write_cause<'a>(
     }
 }
 
-fn write_owners(
-    lines: &mut Lines,
-    cause: &Cause,
-    scene: &Scene<'_>,
-    told: &mut Told<'_>,
-) {
+fn write_owners(lines: &mut Lines, cause: &Cause, scene: &Scene<'_>, told: &mut Told<'_>) {
     let shares: Vec<(u32, u32)> = cause.owners.iter().map(|s| (s.process, s.ports)).collect();
     if shares.is_empty() {
         if let Some(why) = (scene.no_owner)(cause) {
@@ -166,12 +156,7 @@ pub(super) fn evidence(cause: &Cause, name: &str) -> u64 {
     found.map_or(0, |evidence| evidence.value)
 }
 
-fn write_remedies<'a>(
-    lines: &mut Lines,
-    cause: &'a Cause,
-    scene: &Scene<'_>,
-    told: &mut Told<'a>,
-) {
+fn write_remedies<'a>(lines: &mut Lines, cause: &'a Cause, scene: &Scene<'_>, told: &mut Told<'a>) {
     let fresh = cause
         .remedies
         .iter()

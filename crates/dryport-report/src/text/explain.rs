@@ -158,7 +158,9 @@ fn headline(cause: &Cause) -> String {
         CauseId::WindowsTupleTimeWait => {
             "Connections to one destination were opened and closed faster than Windows frees ports."
         }
-        CauseId::WindowsPortExcluded => "A port lies in an excluded range, or is taken exclusively.",
+        CauseId::WindowsPortExcluded => {
+            "A port lies in an excluded range, or is taken exclusively."
+        }
         CauseId::NatTupleDry => "A NAT on the way had no port left.",
         CauseId::NatTableFull => "The connection tracking table is full.",
         CauseId::ConnectTimeWaitOverflow => "The kernel drops TIME_WAITs early.",
@@ -178,7 +180,11 @@ fn well(e: &Explanation) -> String {
     let used = |r: &CapturedRequest| r.ledger.used_percent();
     // The first of those that are used most.
     match e.requests.iter().reduce(|most, other| {
-        if used(other) > used(most) { other } else { most }
+        if used(other) > used(most) {
+            other
+        } else {
+            most
+        }
     }) {
         Some(request) => format!(
             "{} of {} ports are left {}; nothing else is closer to the end.",
@@ -445,13 +451,19 @@ fn next(e: &Explanation) -> Option<String> {
     if !e.contradictions.is_empty() {
         return None;
     }
-    let old = e.platform.is_some_and(|(platform, _)| platform.is_old_windows());
-    let windows = e.platform.is_some_and(|(platform, _)| platform.is_windows());
+    let old = e
+        .platform
+        .is_some_and(|(platform, _)| platform.is_old_windows());
+    let windows = e
+        .platform
+        .is_some_and(|(platform, _)| platform.is_windows());
     let assumed = e.ranges.iter().any(|range| range.source == Source::Assumed);
     if e.rows == 0 {
         return Some(match (e.platform.map(|(platform, _)| platform), windows) {
             _ if old => format!("on that machine: netstat -ano, and {MAX_USER_PORT}"),
-            (_, true) => "on that machine: netstat -anob, and netsh int ipv4 show dynamicport tcp".into(),
+            (_, true) => {
+                "on that machine: netstat -anob, and netsh int ipv4 show dynamicport tcp".into()
+            }
             (Some(Platform::MacOs | Platform::FreeBsd), _) => {
                 "on that machine: netstat -an, and sysctl net.inet.ip.portrange".into()
             }

@@ -47,7 +47,13 @@ pub(super) fn sniff(head: &[u8]) -> Result<(Encoding, usize), NotText> {
     if let Some(kind) = known_binary(head) {
         return Err(kind);
     }
-    let nul = |odd: usize| head.iter().skip(odd).step_by(2).filter(|b| **b == 0).count();
+    let nul = |odd: usize| {
+        head.iter()
+            .skip(odd)
+            .step_by(2)
+            .filter(|b| **b == 0)
+            .count()
+    };
     let (even, odd) = (nul(0), nul(1));
     let pairs = head.len() / 2;
     if pairs >= 4 && odd * 4 >= pairs * 3 && even * 4 < pairs {
@@ -152,7 +158,13 @@ mod tests {
     use super::*;
 
     fn utf16(text: &str, big: bool) -> Vec<u8> {
-        let bytes = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+        let bytes = |unit: u16| {
+            if big {
+                unit.to_be_bytes()
+            } else {
+                unit.to_le_bytes()
+            }
+        };
         text.encode_utf16().flat_map(bytes).collect()
     }
 
@@ -184,9 +196,18 @@ mod tests {
 
     #[test]
     fn a_file_that_is_no_text_is_named() {
-        assert_eq!(sniff(b"\x1f\x8b\x08abc"), Err(NotText::Compressed("gunzip")));
+        assert_eq!(
+            sniff(b"\x1f\x8b\x08abc"),
+            Err(NotText::Compressed("gunzip"))
+        );
         assert_eq!(sniff(b"\x89PNG\r\n"), Err(NotText::Picture));
-        assert_eq!(sniff(&[1, 2, 3, 4, 0, 0, 5, 6, 7, 8, 14, 15, 16]), Err(NotText::Binary));
-        assert_eq!(sniff(b"one \x01 stray byte in a line of text"), Ok((Encoding::Bytes, 0)));
+        assert_eq!(
+            sniff(&[1, 2, 3, 4, 0, 0, 5, 6, 7, 8, 14, 15, 16]),
+            Err(NotText::Binary)
+        );
+        assert_eq!(
+            sniff(b"one \x01 stray byte in a line of text"),
+            Ok((Encoding::Bytes, 0))
+        );
     }
 }

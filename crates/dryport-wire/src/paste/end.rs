@@ -152,26 +152,72 @@ mod tests {
     fn every_way_of_writing_an_end_is_read() {
         let port = |port| PortShown::Number(port);
         for (word, host, shown, family) in [
-            ("192.0.2.1:443", ip("192.0.2.1"), port(443), Some(Family::V4)),
-            ("[2001:db8::1]:443", ip("2001:db8::1"), port(443), Some(Family::V6)),
-            ("[fe80::1]%eth0:80", ip("fe80::1"), port(80), Some(Family::V6)),
+            (
+                "192.0.2.1:443",
+                ip("192.0.2.1"),
+                port(443),
+                Some(Family::V4),
+            ),
+            (
+                "[2001:db8::1]:443",
+                ip("2001:db8::1"),
+                port(443),
+                Some(Family::V6),
+            ),
+            (
+                "[fe80::1]%eth0:80",
+                ip("fe80::1"),
+                port(80),
+                Some(Family::V6),
+            ),
             ("[fe80::1%12]:80", ip("fe80::1"), port(80), Some(Family::V6)),
-            ("[::ffff:192.0.2.1]:1", ip("192.0.2.1"), port(1), Some(Family::V6)),
+            (
+                "[::ffff:192.0.2.1]:1",
+                ip("192.0.2.1"),
+                port(1),
+                Some(Family::V6),
+            ),
             (":::22", Host::Any, port(22), Some(Family::V6)),
             ("::1:631", ip("::1"), port(631), Some(Family::V6)),
             ("*:*", Host::Any, PortShown::Any, None),
             ("0.0.0.0:0", Host::Any, PortShown::Any, Some(Family::V4)),
-            ("127.0.0.53%lo:53", ip("127.0.0.53"), port(53), Some(Family::V4)),
-            ("2001:db8:aaaa:bbb:::1", Host::Cut, port(1), Some(Family::V6)),
+            (
+                "127.0.0.53%lo:53",
+                ip("127.0.0.53"),
+                port(53),
+                Some(Family::V4),
+            ),
+            (
+                "2001:db8:aaaa:bbb:::1",
+                Host::Cut,
+                port(1),
+                Some(Family::V6),
+            ),
         ] {
-            assert_eq!(colon(word), Some((End { host, port: shown }, family)), "{word}");
+            assert_eq!(
+                colon(word),
+                Some((End { host, port: shown }, family)),
+                "{word}"
+            );
         }
-        for word in ["", "443", "192.0.2.300:1", "1.2.3:4", "a b:1", "x:70000", "x:-1", "a/b:1"] {
+        for word in [
+            "",
+            "443",
+            "192.0.2.300:1",
+            "1.2.3:4",
+            "a b:1",
+            "x:70000",
+            "x:-1",
+            "a/b:1",
+        ] {
             assert_eq!(colon(word), None, "{word}");
         }
         assert!(matches!(
             colon("srv-9.example.net:https").unwrap().0,
-            End { host: Host::Name(_), port: PortShown::Name(_) }
+            End {
+                host: Host::Name(_),
+                port: PortShown::Name(_)
+            }
         ));
     }
 
@@ -188,8 +234,21 @@ mod tests {
 
     #[test]
     fn the_quick_reader_of_addresses_agrees_with_the_library() {
-        for word in ["1.2.3.4", "255.255.255.255", "0.0.0.0", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1..2.3", ".1.2.3"] {
-            assert_eq!(ipv4(word.as_bytes()), word.parse::<Ipv4Addr>().ok(), "{word}");
+        for word in [
+            "1.2.3.4",
+            "255.255.255.255",
+            "0.0.0.0",
+            "1.2.3",
+            "1.2.3.4.5",
+            "256.1.1.1",
+            "1..2.3",
+            ".1.2.3",
+        ] {
+            assert_eq!(
+                ipv4(word.as_bytes()),
+                word.parse::<Ipv4Addr>().ok(),
+                "{word}"
+            );
         }
     }
 }

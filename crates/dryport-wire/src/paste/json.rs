@@ -212,9 +212,11 @@ impl Json {
             }));
             return;
         }
-        if let (Some(id), Some(level), Some(summary)) =
-            (frame.id, frame.level.as_deref().and_then(level), frame.summary)
-            && self.causes.len() < 64
+        if let (Some(id), Some(level), Some(summary)) = (
+            frame.id,
+            frame.level.as_deref().and_then(level),
+            frame.summary,
+        ) && self.causes.len() < 64
         {
             self.causes.push((id, level, summary));
             return;
@@ -248,7 +250,10 @@ impl Frame {
             b"name" => record.name = Some(text),
             b"time_wait_left_seconds" => {
                 let seconds = text.split('.').next().unwrap_or_default();
-                record.wait_left_ms = seconds.parse::<u32>().ok().and_then(|s| s.checked_mul(1000));
+                record.wait_left_ms = seconds
+                    .parse::<u32>()
+                    .ok()
+                    .and_then(|s| s.checked_mul(1000));
             }
             b"schema" => self.schema = Some(text),
             b"id" => self.id = Some(text),

@@ -22,11 +22,23 @@ const WORDS: &[(&str, &[u8])] = &[
     ("it", b"Indirizzo locale"),
     ("it", b"Connessioni attive"),
     ("ru", "Локальный адрес".as_bytes()),
-    ("ru", b"\x8b\xae\xaa\xa0\xab\xec\xad\xeb\xa9 \xa0\xa4\xe0\xa5\xe1"),
-    ("ru", b"\xcb\xee\xea\xe0\xeb\xfc\xed\xfb\xe9 \xe0\xe4\xf0\xe5\xf1"),
+    (
+        "ru",
+        b"\x8b\xae\xaa\xa0\xab\xec\xad\xeb\xa9 \xa0\xa4\xe0\xa5\xe1",
+    ),
+    (
+        "ru",
+        b"\xcb\xee\xea\xe0\xeb\xfc\xed\xfb\xe9 \xe0\xe4\xf0\xe5\xf1",
+    ),
     ("ru", "динамических портов".as_bytes()),
-    ("ru", b"\xa4\xa8\xad\xa0\xac\xa8\xe7\xa5\xe1\xaa\xa8\xe5 \xaf\xae\xe0\xe2\xae\xa2"),
-    ("ru", b"\xe4\xe8\xed\xe0\xec\xe8\xf7\xe5\xf1\xea\xe8\xf5 \xef\xee\xf0\xf2\xee\xe2"),
+    (
+        "ru",
+        b"\xa4\xa8\xad\xa0\xac\xa8\xe7\xa5\xe1\xaa\xa8\xe5 \xaf\xae\xe0\xe2\xae\xa2",
+    ),
+    (
+        "ru",
+        b"\xe4\xe8\xed\xe0\xec\xe8\xf7\xe5\xf1\xea\xe8\xf5 \xef\xee\xf0\xf2\xee\xe2",
+    ),
     ("zh-CN", "本地地址".as_bytes()),
     ("zh-CN", b"\xb1\xbe\xb5\xd8\xb5\xd8\xd6\xb7"),
     ("zh-CN", "动态端口".as_bytes()),
@@ -62,9 +74,18 @@ mod tests {
 
     #[test]
     fn headers_tell_the_language() {
-        assert_eq!(of(b"  Proto  Lokale Adresse         Remoteadresse"), Some("de"));
-        assert_eq!(of("  协议  本地地址          外部地址".as_bytes()), Some("zh-CN"));
-        assert_eq!(of(b"  Proto  Local Address          Foreign Address"), Some("en"));
+        assert_eq!(
+            of(b"  Proto  Lokale Adresse         Remoteadresse"),
+            Some("de")
+        );
+        assert_eq!(
+            of("  协议  本地地址          外部地址".as_bytes()),
+            Some("zh-CN")
+        );
+        assert_eq!(
+            of(b"  Proto  Local Address          Foreign Address"),
+            Some("en")
+        );
         assert_eq!(of(b"something else"), None);
     }
 }

@@ -42,7 +42,9 @@ pub(super) fn key(name: &[u8]) -> Option<(Key, Option<Platform>)> {
         (b"inet.tcp.msl", Number::Msl),
     ];
     let rest = name.strip_prefix(b"net")?;
-    let rest = rest.strip_prefix(b".").or_else(|| rest.strip_prefix(b"/"))?;
+    let rest = rest
+        .strip_prefix(b".")
+        .or_else(|| rest.strip_prefix(b"/"))?;
     let word = |byte: &u8| byte.is_ascii_alphanumeric() || b"_./-".contains(byte);
     if !rest.iter().all(word) {
         return None;
@@ -67,7 +69,10 @@ pub(super) fn key(name: &[u8]) -> Option<(Key, Option<Platform>)> {
         return Some((Key::Reserved, platform));
     }
     let known = NUMBERS.iter().find(|(known, _)| same(known));
-    Some((known.map_or(Key::Other, |(_, number)| Key::Number(*number)), platform))
+    Some((
+        known.map_or(Key::Other, |(_, number)| Key::Number(*number)),
+        platform,
+    ))
 }
 
 /// Splits `key = value`, `key: value` and `/proc/sys/key:value`.
@@ -267,7 +272,10 @@ mod tests {
             let mut findings = Findings::default();
             let (name, value) = key_and_value(line.as_bytes()).unwrap();
             take(&mut findings, key(name).unwrap(), value).unwrap();
-            assert_eq!(findings.ranges[0].range, PortRange::new(40000, 40009).unwrap());
+            assert_eq!(
+                findings.ranges[0].range,
+                PortRange::new(40000, 40009).unwrap()
+            );
         }
     }
 
@@ -282,14 +290,23 @@ mod tests {
             assert_eq!(found, Some((Number::MaxUserPort, Some(65534))), "{line}");
         }
         assert_eq!(registry(b"MaxUserPortX"), None);
-        assert_eq!(registry_key(b"[HKEY_LOCAL_MACHINE\\SYSTEM\\ControlSet001\\X]"), Some(false));
+        assert_eq!(
+            registry_key(b"[HKEY_LOCAL_MACHINE\\SYSTEM\\ControlSet001\\X]"),
+            Some(false)
+        );
     }
 
     #[test]
     fn a_version_tells_which_windows() {
         for (line, platform) in [
-            ("Microsoft Windows [Version 5.2.3790]", Platform::Windows2003),
-            ("Microsoft Windows XP [Version 5.1.2600]", Platform::WindowsXp),
+            (
+                "Microsoft Windows [Version 5.2.3790]",
+                Platform::Windows2003,
+            ),
+            (
+                "Microsoft Windows XP [Version 5.1.2600]",
+                Platform::WindowsXp,
+            ),
             ("Microsoft Windows [版本 10.0.19045.1]", Platform::Windows),
         ] {
             assert_eq!(windows_version(line.as_bytes()), Some(platform));
@@ -298,8 +315,14 @@ mod tests {
 
     #[test]
     fn netsh_gives_start_and_count() {
-        assert_eq!(label_and_number("启动端口        : 49152".as_bytes(), false), Some(49152));
-        assert_eq!(label_and_number("端口数：16384".as_bytes(), false), Some(16384));
+        assert_eq!(
+            label_and_number("启动端口        : 49152".as_bytes(), false),
+            Some(49152)
+        );
+        assert_eq!(
+            label_and_number("端口数：16384".as_bytes(), false),
+            Some(16384)
+        );
         assert_eq!(label_and_number(b"10:24", false), None);
         assert_eq!(label_and_number(b"[::1]:40006", false), None);
         assert_eq!(start_and_count(49152, 16384), PortRange::new(49152, 65535));

@@ -108,7 +108,12 @@ mod tests {
     fn every_name_of_our_own_is_read_back() {
         for number in 1..=13 {
             if let Some(state) = State::from_number(number) {
-                assert_eq!(own(state.name().as_bytes()), Some(state), "{}", state.name());
+                assert_eq!(
+                    own(state.name().as_bytes()),
+                    Some(state),
+                    "{}",
+                    state.name()
+                );
             }
         }
     }

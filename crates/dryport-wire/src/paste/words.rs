@@ -135,7 +135,15 @@ mod tests {
     #[test]
     fn numbers_have_nothing_but_digits() {
         assert_eq!(number::<u16>(b"65535"), Some(65535));
-        for wrong in [&b"65536"[..], b"", b"+1", b"-1", b"1 ", b"0x1", b"99999999999999999999"] {
+        for wrong in [
+            &b"65536"[..],
+            b"",
+            b"+1",
+            b"-1",
+            b"1 ",
+            b"0x1",
+            b"99999999999999999999",
+        ] {
             assert_eq!(number::<u16>(wrong), None, "{wrong:?}");
         }
         assert_eq!(hex(b"0100007F"), Some(0x0100_007f));

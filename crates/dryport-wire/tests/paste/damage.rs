@@ -147,12 +147,20 @@ fn no_reader_fails_as_a_whole_because_of_one_line() {
         for line in garbage {
             let mut text = emitter.head().as_bytes().to_vec();
             let (before, after) = sockets.split_at(25);
-            before.iter().for_each(|s| text.extend(emitter.row(s).bytes()));
+            before
+                .iter()
+                .for_each(|s| text.extend(emitter.row(s).bytes()));
             text.extend(line);
-            after.iter().for_each(|s| text.extend(emitter.row(s).bytes()));
+            after
+                .iter()
+                .for_each(|s| text.extend(emitter.row(s).bytes()));
             let (_, input) = read(&text, usize::MAX);
             let told = String::from_utf8_lossy(line).into_owned();
-            assert!(input.rows >= 49, "{emitter:?} {told:?}: {} rows", input.rows);
+            assert!(
+                input.rows >= 49,
+                "{emitter:?} {told:?}: {} rows",
+                input.rows
+            );
         }
     }
 }

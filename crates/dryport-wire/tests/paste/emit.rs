@@ -46,22 +46,35 @@ fn address(v6: bool) -> BoxedStrategy<IpAddr> {
 pub fn sockets() -> impl Strategy<Value = Vec<Socket>> {
     let socket = (any::<bool>(), any::<bool>()).prop_flat_map(|(v6, udp)| {
         let ports = (1_u16.., 1_u16.., 1_u32..99_999, 0..STATES.len());
-        (address(v6), address(v6), ports).prop_map(move |(local, remote, (from, to, pid, state))| {
-            let state = STATES[state];
-            let none = SocketAddr::new(if v6 { IpAddr::from([0; 16]) } else { [0; 4].into() }, 0);
-            let (protocol, state) = match udp {
-                true => (Protocol::Udp, State::Close),
-                false => (Protocol::Tcp, state),
-            };
-            let idle = udp || state == State::Listen;
-            Socket {
-                protocol,
-                state,
-                local: SocketAddr::new(local, from),
-                remote: if idle { none } else { SocketAddr::new(remote, to) },
-                pid: if state == State::TimeWait { 0 } else { pid },
-            }
-        })
+        (address(v6), address(v6), ports).prop_map(
+            move |(local, remote, (from, to, pid, state))| {
+                let state = STATES[state];
+                let none = SocketAddr::new(
+                    if v6 {
+                        IpAddr::from([0; 16])
+                    } else {
+                        [0; 4].into()
+                    },
+                    0,
+                );
+                let (protocol, state) = match udp {
+                    true => (Protocol::Udp, State::Close),
+                    false => (Protocol::Tcp, state),
+                };
+                let idle = udp || state == State::Listen;
+                Socket {
+                    protocol,
+                    state,
+                    local: SocketAddr::new(local, from),
+                    remote: if idle {
+                        none
+                    } else {
+                        SocketAddr::new(remote, to)
+                    },
+                    pid: if state == State::TimeWait { 0 } else { pid },
+                }
+            },
+        )
     });
     prop::collection::vec(socket, 1..20).prop_map(|mut sockets| {
         sockets.sort_by_key(|s| (s.protocol, s.local.is_ipv6()));
@@ -128,7 +141,10 @@ impl Emitter {
 
     /// Whether a row is one line of words, so that a mail program may break it anywhere.
     pub const fn can_be_wrapped(self) -> bool {
-        matches!(self, Self::Windows | Self::German | Self::Ss | Self::NetTools)
+        matches!(
+            self,
+            Self::Windows | Self::German | Self::Ss | Self::NetTools
+        )
     }
 
     /// Whether UDP rows can be told from TCP rows.
@@ -139,16 +155,30 @@ impl Emitter {
     /// The lines above the rows.
     pub fn head(self) -> &'static str {
         match self {
-            Self::Windows => "\nActive Connections\n\n  Proto  Local Address          Foreign Address        State           PID\n",
-            Self::German => "\nAktive Verbindungen\n\n  Proto  Lokale Adresse         Remoteadresse          Status           PID\n",
+            Self::Windows => {
+                "\nActive Connections\n\n  Proto  Local Address          Foreign Address        State           PID\n"
+            }
+            Self::German => {
+                "\nAktive Verbindungen\n\n  Proto  Lokale Adresse         Remoteadresse          Status           PID\n"
+            }
             Self::Ss => "Netid State Recv-Q Send-Q Local Address:Port Peer Address:Port Process\n",
-            Self::NetTools => "Active Internet connections (servers and established)\nProto Recv-Q Send-Q Local Address Foreign Address State PID/Program name\n",
-            Self::ProcNet => "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n",
-            Self::Bsd => "Active Internet connections (including servers)\nProto Recv-Q Send-Q  Local Address          Foreign Address        (state)\n",
+            Self::NetTools => {
+                "Active Internet connections (servers and established)\nProto Recv-Q Send-Q Local Address Foreign Address State PID/Program name\n"
+            }
+            Self::ProcNet => {
+                "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+            }
+            Self::Bsd => {
+                "Active Internet connections (including servers)\nProto Recv-Q Send-Q  Local Address          Foreign Address        (state)\n"
+            }
             Self::Lsof => "COMMAND PID USER FD TYPE DEVICE SIZE/OFF NODE NAME\n",
-            Self::Table => "\nLocalAddress                        LocalPort RemoteAddress                       RemotePort State       AppliedSetting OwningProcess\n------------                        --------- -------------                       ---------- -----       -------------- -------------\n",
+            Self::Table => {
+                "\nLocalAddress                        LocalPort RemoteAddress                       RemotePort State       AppliedSetting OwningProcess\n------------                        --------- -------------                       ---------- -----       -------------- -------------\n"
+            }
             Self::List => "\n",
-            Self::Csv => "\"LocalAddress\",\"LocalPort\",\"RemoteAddress\",\"RemotePort\",\"State\",\"OwningProcess\"\n",
+            Self::Csv => {
+                "\"LocalAddress\",\"LocalPort\",\"RemoteAddress\",\"RemotePort\",\"State\",\"OwningProcess\"\n"
+            }
             Self::Json => "[\n",
         }
     }
@@ -209,8 +239,14 @@ fn windows(s: &Socket, german: bool) -> String {
         (state, _) => state.name(),
     };
     match s.protocol {
-        Protocol::Tcp => format!("  TCP    {:<22} {:<22} {state:<15} {}\n", s.local, s.remote, s.pid),
-        Protocol::Udp => format!("  UDP    {:<22} *:*                                    {}\n", s.local, s.pid),
+        Protocol::Tcp => format!(
+            "  TCP    {:<22} {:<22} {state:<15} {}\n",
+            s.local, s.remote, s.pid
+        ),
+        Protocol::Udp => format!(
+            "  UDP    {:<22} *:*                                    {}\n",
+            s.local, s.pid
+        ),
     }
 }
 
@@ -236,7 +272,11 @@ fn ss(s: &Socket) -> String {
         0 => String::new(),
         pid => format!(" users:((\"program\",pid={pid},fd=3))"),
     };
-    format!("{netid} {state:<10} 0 0 {} {}{users}\n", star(s.local), star(s.remote))
+    format!(
+        "{netid} {state:<10} 0 0 {} {}{users}\n",
+        star(s.local),
+        star(s.remote)
+    )
 }
 
 fn net_tools(s: &Socket) -> String {
@@ -314,7 +354,10 @@ fn lsof(s: &Socket) -> String {
         Protocol::Tcp => format!(" ({})", s.state.name()),
     };
     let node = s.protocol.name().to_uppercase();
-    format!("program {} root 3u {kind} 12345 0t0 {node} {ends}{state}\n", s.pid.max(1))
+    format!(
+        "program {} root 3u {kind} 12345 0t0 {node} {ends}{state}\n",
+        s.pid.max(1)
+    )
 }
 
 fn powershell(state: State) -> (&'static str, u8) {
@@ -336,13 +379,21 @@ fn table(s: &Socket) -> String {
         s.remote.ip().to_string(),
         s.remote.port(),
         powershell(s.state).0,
-        if s.state == State::Established { "Internet" } else { "" },
+        if s.state == State::Established {
+            "Internet"
+        } else {
+            ""
+        },
         s.pid
     )
 }
 
 fn list(s: &Socket) -> String {
-    let mut text = format!("LocalAddress   : {}\nLocalPort      : {}\n", s.local.ip(), s.local.port());
+    let mut text = format!(
+        "LocalAddress   : {}\nLocalPort      : {}\n",
+        s.local.ip(),
+        s.local.port()
+    );
     if s.protocol == Protocol::Tcp {
         write!(
             text,
@@ -353,7 +404,10 @@ fn list(s: &Socket) -> String {
         )
         .unwrap();
     }
-    text + &format!("OwningProcess  : {}\nCreationTime   : 11/22/2026 1:45:10 PM\n\n", s.pid)
+    text + &format!(
+        "OwningProcess  : {}\nCreationTime   : 11/22/2026 1:45:10 PM\n\n",
+        s.pid
+    )
 }
 
 fn json(s: &Socket) -> String {

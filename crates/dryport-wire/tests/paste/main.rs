@@ -24,9 +24,11 @@ fn seen(table: &Table) -> Seen {
     let ports = |pool: &PoolUse| {
         [&pool.live, &pool.waiting, &pool.listening, &pool.bound].map(|set| set.iter().collect())
     };
-    let pools = [Protocol::Tcp, Protocol::Udp].into_iter().flat_map(|protocol| {
-        [Family::V4, Family::V6].map(|family| ports(table.pool(protocol, family)))
-    });
+    let pools = [Protocol::Tcp, Protocol::Udp]
+        .into_iter()
+        .flat_map(|protocol| {
+            [Family::V4, Family::V6].map(|family| ports(table.pool(protocol, family)))
+        });
     Seen {
         states: table.states(),
         pools: pools.collect(),
@@ -45,7 +47,9 @@ fn counted(rows: &[Row]) -> Seen {
 
 fn read(text: &[u8], step: usize) -> (dryport_model::explain::Findings, Input) {
     let mut paste = Paste::new();
-    paste.read(&mut Scanner::new(), "paste".into(), text, step).unwrap();
+    paste
+        .read(&mut Scanner::new(), "paste".into(), text, step)
+        .unwrap();
     let (findings, mut inputs) = paste.finish();
     (findings, inputs.remove(0))
 }

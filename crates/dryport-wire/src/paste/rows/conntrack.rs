@@ -32,7 +32,10 @@ pub(in crate::paste) fn read<'a>(words: &Words<'a>) -> Read<'a> {
     let mut there: [Option<&[u8]>; 4] = [None; 4];
     let mut back = there;
     for word in all {
-        for (index, key) in [&b"src="[..], b"dst=", b"sport=", b"dport="].into_iter().enumerate() {
+        for (index, key) in [&b"src="[..], b"dst=", b"sport=", b"dport="]
+            .into_iter()
+            .enumerate()
+        {
             let Some(value) = word.strip_prefix(key) else {
                 continue;
             };

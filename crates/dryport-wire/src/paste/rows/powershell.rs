@@ -31,12 +31,23 @@ pub(in crate::paste) fn table<'a>(
     let has_remote = columns.is_none_or(|columns| columns.remote);
     if !has_remote {
         let pid = words.at(2).and_then(number);
-        return found(Protocol::Udp, family, Some(State::Close), local, End::NONE, pid);
+        return found(
+            Protocol::Udp,
+            family,
+            Some(State::Close),
+            local,
+            End::NONE,
+            pid,
+        );
     }
     let remote = pair(words, 2, names);
     let (Some((remote, _)), Some(state)) = (remote, words.at(4).and_then(word_state)) else {
         // Without a header, two words are any two words.
-        return if columns.is_some() { Read::Half } else { Read::No };
+        return if columns.is_some() {
+            Read::Half
+        } else {
+            Read::No
+        };
     };
     let with_process = columns.is_none_or(|columns| columns.process);
     let pid = words
@@ -58,7 +69,8 @@ fn pair(words: &Words<'_>, at: usize, names: &mut Names) -> Option<(End, Family)
     let port = words.at(at + 1)?;
     number::<u16>(port)?;
     let port = end::port_of(port, names)?;
-    let is_address = cut || end::ipv4(address).is_some() || end::ipv6(without_scope(address)).is_some();
+    let is_address =
+        cut || end::ipv4(address).is_some() || end::ipv6(without_scope(address)).is_some();
     if !is_address {
         return None;
     }
@@ -70,7 +82,10 @@ fn pair(words: &Words<'_>, at: usize, names: &mut Names) -> Option<(End, Family)
 }
 
 fn without_scope(address: &[u8]) -> &[u8] {
-    address.split(|byte| *byte == b'%').next().unwrap_or(address)
+    address
+        .split(|byte| *byte == b'%')
+        .next()
+        .unwrap_or(address)
 }
 
 fn found<'a>(
@@ -137,7 +152,8 @@ impl Record {
 
     /// The row of the record; `None` where it is not whole.
     pub(in crate::paste) fn row(&self, names: &mut Names) -> Option<Row> {
-        let (local, family) = named_end(self.local.as_deref()?, self.local_port.as_deref()?, names)?;
+        let (local, family) =
+            named_end(self.local.as_deref()?, self.local_port.as_deref()?, names)?;
         let remote = match (&self.remote, &self.remote_port) {
             (Some(host), Some(port)) => named_end(host, port, names)?.0,
             _ => End::NONE,

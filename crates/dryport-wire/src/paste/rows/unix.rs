@@ -32,7 +32,11 @@ pub(in crate::paste) fn by_protocol<'a>(words: &Words<'a>, names: &mut Names) ->
     }
     let queues = [words.at(1), words.at(2)].map(|word| word.and_then(number::<u64>));
     let [Some(_), queue] = queues else {
-        return if words.len() == 1 { Read::Half } else { Read::No };
+        return if words.len() == 1 {
+            Read::Half
+        } else {
+            Read::No
+        };
     };
     if queue.is_none() && words.len() > 2 {
         return Read::No;
@@ -187,7 +191,10 @@ impl Asked {
     /// `ss -tan state time-wait`, behind a prompt; `None`: no call of `ss`.
     pub(in crate::paste) fn of(line: &[u8]) -> Option<Self> {
         let words = Words::of(line);
-        let at = words.all().iter().position(|w| *w == b"ss" || w.ends_with(b"/ss"))?;
+        let at = words
+            .all()
+            .iter()
+            .position(|w| *w == b"ss" || w.ends_with(b"/ss"))?;
         let options = words.from(at + 1);
         let short = |letter: u8| {
             options

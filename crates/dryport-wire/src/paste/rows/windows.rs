@@ -30,7 +30,14 @@ pub(in crate::paste) fn read<'a>(
     let remote = rest.get(2).and_then(|word| end::with_colon(word, names));
     let Some((remote, remote_family)) = remote else {
         // A word that is no end, in the place of one: prose.
-        return (if rest.len() == 2 { Read::Half } else { Read::No }, 1);
+        return (
+            if rest.len() == 2 {
+                Read::Half
+            } else {
+                Read::No
+            },
+            1,
+        );
     };
     let family = family.or(remote_family).unwrap_or(Family::V4);
     let made = |state: Option<State>, pid: Option<u32>, count: usize| {
