@@ -206,9 +206,9 @@ impl Paste {
         input.encoding = piece.encoding;
         let hits = &mut self.hits;
         hits.clear();
-        self.anchors.each_hit(&piece.text, |at| hits.push(at));
+        self.anchors.each_hit(piece.text(), |at| hits.push(at));
         lines::each(
-            &piece.text,
+            piece.text(),
             (&piece.hits, hits),
             piece.is_last,
             &mut self.context,

@@ -2,6 +2,7 @@
 //! network namespaces of its own. This file owns the plan (which states, which pairs, which
 //! bounds); how sockets are held, a run is measured and the floor is found is in the modules.
 
+mod explain;
 pub mod floor;
 mod herd;
 pub mod holder;
@@ -32,9 +33,20 @@ pub struct Options {
     /// A few sockets, one run and no bounds: only proves that the benchmark works
     #[arg(long)]
     smoke: bool,
+    /// Measure one command only
+    #[arg(long, value_enum, value_name = "COMMAND")]
+    only: Option<Only>,
     /// The program to measure, instead of a release build of this workspace
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Only {
+    /// `dryport check`, on sockets in namespaces of its own (root)
+    Check,
+    /// `dryport explain`, on files of its own
+    Explain,
 }
 
 /// What every state is measured with.
@@ -75,8 +87,14 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         let most = holder::MOST_HOLDERS;
         return Err(Failure::Usage(format!("--processes takes 2 to {most}")));
     }
-    scene::prepare()?;
     println!("{}", scene::machine());
+    if options.only != Some(Only::Check) {
+        bench.explain()?;
+    }
+    if options.only == Some(Only::Explain) {
+        return bench.table.finish();
+    }
+    scene::prepare()?;
     let ss = Command::new("ss").arg("-V").output().is_ok();
     if !ss {
         let why = "ss is not installed (iproute2)";

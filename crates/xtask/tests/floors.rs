@@ -47,7 +47,14 @@ const FLOORS: [(&str, Floor); 14] = [
 ];
 
 /// What floor 0 may lean on: each works without an operating system.
-const PURE_PARTS: [&str; 5] = ["foldhash", "hashbrown", "memchr", "thiserror", "zerocopy"];
+const PURE_PARTS: [&str; 6] = [
+    "aho-corasick",
+    "foldhash",
+    "hashbrown",
+    "memchr",
+    "thiserror",
+    "zerocopy",
+];
 
 const SYSTEM_WORDS: [&str; 2] = ["unsafe", "target_os"];
 

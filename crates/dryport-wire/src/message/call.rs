@@ -9,16 +9,14 @@ use super::phrase::{Phrases, after, before};
 /// Words of runtimes and programs, and the call that they tell.
 static PHRASES: Phrases<Call> = Phrases::new(&[
     // The call's own name, as strerror()'s text is prefixed with it.
-    ("connect()", Call::Connect),
+    ("connect(", Call::Connect),
     ("Connect()", Call::Connect),
-    ("connect(2)", Call::Connect),
     ("connect:", Call::Connect),
     ("connectex", Call::Connect),
     ("connect E", Call::Connect),
     ("syscall\":\"connect", Call::Connect),
     ("syscall: 'connect", Call::Connect),
     ("socketConnect", Call::Connect),
-    (".connect(", Call::Connect),
     ("bind() to ", Call::Listen),
     ("bind()", Call::Bind),
     ("bind(", Call::Bind),
@@ -81,6 +79,7 @@ static PHRASES: Phrases<Call> = Phrases::new(&[
     ("start server", Call::Listen),
     ("server failed to start", Call::Listen),
     ("Bind for ", Call::Listen),
+    ("Bind to port ", Call::Listen),
     ("ServerSocket", Call::Listen),
 ]);
 

@@ -189,8 +189,21 @@ static PHRASES: Phrases<Reading> = Phrases::new(&[
 /// The complaint of a line. Of several the weightiest counts, of equal ones the first: an outer
 /// message ("Unable to connect to the remote server") is explained by the inner one.
 pub(super) fn find(line: &[u8]) -> Option<Found> {
+    // Other languages' words only where English ones and numbers say little. A line of plain ASCII
+    // is not spared: German and Italian have sentences without a single other letter.
+    match weightiest(line, &PHRASES) {
+        Some(found) if weight(&found) > 0 => Some(found),
+        little => weightiest(line, &translated::PHRASES).or(little),
+    }
+}
+
+fn weightiest(line: &[u8], phrases: &'static Phrases<Reading>) -> Option<Found> {
+    let read = |Hit { at, end, tells }: Hit<Reading>| {
+        let told = tells.read(Place { line, at, end })?;
+        Some(Found { told, at, end })
+    };
     let mut best: Option<Found> = None;
-    for found in all(line) {
+    for found in phrases.hits(line).filter_map(read) {
         match &mut best {
             Some(known) if same_message(known, &found) => {
                 known.end = found.end;
@@ -212,30 +225,8 @@ pub(super) fn find(line: &[u8]) -> Option<Found> {
 const SPREAD: usize = 160;
 const MOST: u8 = 2;
 
-fn all(line: &[u8]) -> impl Iterator<Item = Found> + '_ {
-    let english = PHRASES.hits(line);
-    // Most lines are plain ASCII and need not be searched for other languages' words; German and
-    // Italian have sentences without a single other letter, so those are sought in any line.
-    let foreign = translated::PHRASES.hits(line);
-    let read = |hit: Hit<Reading>| {
-        let place = Place {
-            line,
-            at: hit.at,
-            end: hit.end,
-        };
-        Some(Found {
-            told: hit.tells.read(place)?,
-            at: hit.at,
-            end: hit.end,
-        })
-    };
-    english.chain(foreign).filter_map(read)
-}
-
 fn same_message(known: &Found, found: &Found) -> bool {
-    known.told.complaint == found.told.complaint
-        && found.at >= known.at
-        && found.at <= known.end + SPREAD
+    known.told.complaint == found.told.complaint && found.at <= known.end + SPREAD
 }
 
 const fn weight(found: &Found) -> u8 {

@@ -34,8 +34,11 @@ impl Ends {
 enum Next {
     /// Where to.
     Destination,
-    /// The own address. Without a port, any port was asked for.
+    /// The own address, or `port 8080`.
     Local,
+    /// nginx's `bind(10.0.0.9)`: the own address of a client. Without a port, any port was asked
+    /// for.
+    LocalArgument,
 }
 
 /// Words that an endpoint follows at once.
@@ -63,7 +66,8 @@ static LEADS: Phrases<Next> = Phrases::new(&[
     ("bind() to ", Next::Local),
     ("bind to address ", Next::Local),
     ("bind to ", Next::Local),
-    ("bind(", Next::Local),
+    ("Bind to ", Next::Local),
+    ("bind(", Next::LocalArgument),
     ("Bind for ", Next::Local),
     ("cannot bind '", Next::Local),
     ("listen tcp ", Next::Local),
@@ -86,6 +90,9 @@ pub(super) fn find_ends(line: &[u8], found: &Found, call: Option<Call>) -> Ends 
         return ends;
     }
     let call_is_bind = call == Some(Call::Bind);
+    if ends.destination.is_none() {
+        traced(line, call_is_bind, &mut ends);
+    }
     if ends.destination.is_none() {
         named_parts(line, call_is_bind, &mut ends);
     }
@@ -110,13 +117,18 @@ fn follow_leads(line: &[u8], found: &Found, serves: bool, ends: &mut Ends) {
             .strip_prefix(b"'")
             .or(rest.strip_prefix(b"\""))
             .unwrap_or(rest);
-        let Some(end) = Endpoint::leading(rest) else {
-            continue;
-        };
         let earlier = hit.at < found.at;
-        match hit.tells {
-            Next::Local if earlier || local.is_none() => local = Some(end.port.unwrap_or(0)),
-            Next::Destination if earlier || to.is_none() => to = toward_lead(rest, &end).or(to),
+        let end = Endpoint::leading(rest);
+        match (hit.tells, end) {
+            (Next::Destination, Some(end)) if earlier || to.is_none() => {
+                to = toward_lead(rest, &end).or(to);
+            }
+            (Next::LocalArgument, Some(end)) if end.is_certain() => {
+                local = Some(end.port.unwrap_or(0));
+            }
+            (Next::Local, end) if earlier || local.is_none() => {
+                local = own_port(rest, end).or(local);
+            }
             _ => {}
         }
     }
@@ -124,6 +136,20 @@ fn follow_leads(line: &[u8], found: &Found, serves: bool, ends: &mut Ends) {
         *ends = to;
     }
     ends.local_port = ends.local_port.or(local);
+}
+
+/// `0.0.0.0:80`, `port 80`, `0.0.0.0 port 80`.
+fn own_port(rest: &[u8], end: Option<Endpoint<'_>>) -> Option<u16> {
+    let port = |text: &[u8]| u16::try_from(leading_number(text)?.0).ok();
+    if let Some(digits) = rest.strip_prefix(b"port ") {
+        return port(digits);
+    }
+    let end = end?;
+    let apart = || {
+        let at = find(rest.get(..64).unwrap_or(rest), " port ")?;
+        port(rest.get(at + 6..)?)
+    };
+    end.port.or_else(|| end.is_certain().then(apart).flatten())
 }
 
 /// `127.0.0.6:0->10.0.0.5:80` has both ends; `10.0.0.5 port 80` has the port apart; a word is no
@@ -153,6 +179,24 @@ fn toward_lead(rest: &[u8], end: &Endpoint<'_>) -> Option<Ends> {
         _ => return None,
     }
     Some(ends)
+}
+
+/// strace's `sin_port=htons(6379), sin_addr=inet_addr("10.0.0.5")`.
+fn traced(line: &[u8], is_bind: bool, ends: &mut Ends) {
+    let Some(port) = apart(line, "_port=htons(") else {
+        return;
+    };
+    if is_bind {
+        ends.local_port = Some(port);
+        return;
+    }
+    let open = ["inet_addr(\"", "inet_pton(AF_INET6, \""]
+        .iter()
+        .find_map(|open| Some(find(line, open)? + open.len()));
+    let host = open.and_then(|open| after(line, open, 64).split(|byte| *byte == b'"').next());
+    if let Some(host) = host {
+        ends.towards_parts(host, Some(port));
+    }
 }
 
 /// Host and port that stand apart: `for "127.0.0.1" port 6379`, `host='10.0.0.5', port=80`,

@@ -43,7 +43,8 @@ impl<T: Copy> Phrases<T> {
     /// Every phrase in `line`, from left to right. Takes time in proportion to the line's length.
     pub(super) fn hits<'a>(&'static self, line: &'a [u8]) -> impl Iterator<Item = Hit<T>> + 'a {
         line.windows(4).enumerate().filter_map(move |(at, window)| {
-            let (word, bit) = slot(window.try_into().ok()?);
+            let prefix = window.first_chunk()?;
+            let (word, bit) = slot(*prefix);
             if self.filter.get(word)? & bit == 0 {
                 return None;
             }
@@ -51,6 +52,8 @@ impl<T: Copy> Phrases<T> {
             let (phrase, tells) = self
                 .rows
                 .iter()
+                // The first comparison is one of two registers and rules out nearly every row.
+                .filter(|(phrase, _)| phrase.as_bytes().first_chunk() == Some(prefix))
                 .find(|(phrase, _)| rest.starts_with(phrase.as_bytes()))?;
             Some(Hit {
                 at,
@@ -99,10 +102,18 @@ pub(super) fn stands_alone(text: &[u8], at: usize, end: usize) -> bool {
     !before(text, at, 1).iter().any(inner) && !after(text, end, 1).iter().any(inner)
 }
 
+/// The digits of the greatest `u32`.
+const MOST_DIGITS: usize = 10;
+
 /// The decimal number that `text` begins with, and its length. `None` where there is none, or one
 /// that does not fit.
 pub(super) fn leading_number(text: &[u8]) -> Option<(u32, usize)> {
-    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    // No more digits than are too many: a line may be a mebibyte of them, and each be asked.
+    let length = text
+        .iter()
+        .take(MOST_DIGITS + 1)
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     let digits = core::str::from_utf8(text.get(..length)?).ok()?;
     Some((digits.parse().ok()?, length))
 }

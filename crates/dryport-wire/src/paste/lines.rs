@@ -9,25 +9,14 @@ use dryport_model::explain::Findings;
 use super::Input;
 use super::context::{Context, Line};
 
-/// Words that stand in lines of captures whose first bytes say nothing.
-const ANCHORS: [&str; 17] = [
-    " 0t0 ",
-    " TCP",
-    " UDP",
-    " tcp ",
-    " ESTAB ",
-    "netstat -",
-    "/proc/sys/net",
-    "/proc/net/",
-    "uname -",
-    "\"dryport.",
-    " state ",
-    "LocalAddress",
-    "netsh int",
-    "\"local_port\"",
-    "sysctl ",
-    "dynamicport",
-    "excludedportrange",
+/// Words that stand in lines of captures whose first bytes say nothing. The search looks at four
+/// bytes of every place at once, so each begins with four that are rare in logs (`state`, `time` and
+/// `/pro` are not), and those that look alike stand eight apart, which is one bucket.
+#[rustfmt::skip]
+const ANCHORS: [&str; 18] = [
+    " TCP", " UDP", "roc/sys/net", "netsh int", "l_port\"", "micport", "uname -", "$ ss ",
+    " tcp ", " ESTAB ", "roc/net/", "netstat -", "alAddress", "dportrange", "sysctl ", "# ss ",
+    " 0t0 ", "\"dryport.",
 ];
 
 /// Finds them.
@@ -66,6 +55,7 @@ pub(super) fn each(
     input: &mut Input,
 ) {
     let (mut messages, mut anchors) = (messages.iter().peekable(), anchors.iter().peekable());
+    let mut next_hit = soonest(messages.peek(), anchors.peek());
     let mut waits = context.waits();
     let mut start = 0;
     let mut ends = memchr::memchr_iter(b'\n', text);
@@ -75,13 +65,15 @@ pub(super) fn each(
         let end = end.unwrap_or(text.len());
         let line = text.get(start..end).unwrap_or_default();
         input.lines += 1;
-        let mut has_message = false;
-        while messages.next_if(|at| **at < end).is_some() {
-            has_message = true;
-        }
-        let mut has_anchor = false;
-        while anchors.next_if(|at| **at < end).is_some() {
-            has_anchor = true;
+        let (mut has_message, mut has_anchor) = (false, false);
+        if next_hit < end {
+            while messages.next_if(|at| **at < end).is_some() {
+                has_message = true;
+            }
+            while anchors.next_if(|at| **at < end).is_some() {
+                has_anchor = true;
+            }
+            next_hit = soonest(messages.peek(), anchors.peek());
         }
         if has_message || has_anchor || waits || may_begin(line) {
             let line = Line {
@@ -96,9 +88,18 @@ pub(super) fn each(
     }
 }
 
+fn soonest(message: Option<&&usize>, anchor: Option<&&usize>) -> usize {
+    let at = |hit: Option<&&usize>| hit.map_or(usize::MAX, |at| **at);
+    at(message).min(at(anchor))
+}
+
 /// Whether a line may be a row or a setting, by its first bytes. Quick for lines of logs: most begin
 /// with a date or a bracket.
 fn may_begin(line: &[u8]) -> bool {
+    // A date is how most lines of logs begin.
+    if let [b'1' | b'2', _, _, _, b'-' | b'/', ..] = line {
+        return false;
+    }
     let Some(at) = line.iter().position(|byte| *byte > b' ') else {
         return false;
     };
@@ -121,7 +122,7 @@ fn may_begin(line: &[u8]) -> bool {
         Some(b'M') => starts(&[b"MaxUserPort", b"Microsoft Windows"]),
         Some(b'O') => starts(&[b"OS Version:"]),
         Some(b'H') => starts(&[b"HKEY_", b"HKLM"]),
-        Some(b's') => starts(&[b"sockets:"]),
+        Some(b's') => starts(&[b"sockets:", b"ss -"]),
         Some(b'"') => starts(&[b"\"MaxUserPort", b"\"TcpTimedWaitDelay", b"\"192", b"\"::"]),
         Some(b'-') => starts(&[b"--------", b"- `", b"- T", b"- t", b"- U", b"- u"]),
         Some(b'[') => line.trim_ascii_end().len() <= 2 || starts(&[b"[HKEY_", b"[{"]),
@@ -184,7 +185,7 @@ mod tests {
         assert!(Anchors::new().0.is_some());
         let mut at = Vec::new();
         Anchors::new().each_hit(b"x 0t0 y /proc/sys/net/z", |hit| at.push(hit));
-        assert_eq!(at, [1, 8]);
+        assert_eq!(at, [1, 10]);
     }
 
     #[test]

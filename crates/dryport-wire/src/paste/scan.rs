@@ -16,7 +16,10 @@ const LONGEST_LINE: usize = 1 << 20;
 /// Whole lines, and where in them a message may stand.
 #[derive(Clone, Debug, Default)]
 pub struct Piece {
-    pub(super) text: Vec<u8>,
+    /// The lines, and behind them what the memory held before: zeroing it for each piece costs as
+    /// much as reading.
+    buffer: Vec<u8>,
+    used: usize,
     pub(super) hits: Vec<usize>,
     pub(super) encoding: Encoding,
     /// Bytes of the input that it was made from.
@@ -26,6 +29,30 @@ pub struct Piece {
 }
 
 impl Piece {
+    /// The lines.
+    pub(super) fn text(&self) -> &[u8] {
+        self.buffer.get(..self.used).unwrap_or_default()
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        self.buffer.truncate(self.used);
+        self.buffer.extend_from_slice(bytes);
+        self.used = self.buffer.len();
+    }
+
+    /// Reads behind what there is.
+    fn fill<E>(&mut self, fill: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<usize, E> {
+        let end = self.used + PIECE;
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        let room = self.buffer.get_mut(self.used..end).unwrap_or_default();
+        let most = room.len();
+        let count = fill(room)?.min(most);
+        self.used += count;
+        Ok(count)
+    }
+
     /// Whether the input ends with it.
     #[must_use]
     pub const fn is_last(&self) -> bool {
@@ -50,7 +77,7 @@ pub struct Scanner {
     /// Told by the first bytes.
     encoding: Option<Encoding>,
     utf16: Utf16,
-    raw: Vec<u8>,
+    raw: Piece,
     unused: Vec<Piece>,
 }
 
@@ -69,7 +96,7 @@ impl Scanner {
             carry: Vec::new(),
             encoding: None,
             utf16: Utf16::default(),
-            raw: Vec::new(),
+            raw: Piece::default(),
             unused: Vec::new(),
         }
     }
@@ -95,28 +122,46 @@ impl Scanner {
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<Piece, ScanError<E>> {
         let mut piece = self.unused.pop().unwrap_or_default();
-        piece.text.clear();
         piece.hits.clear();
-        piece.text.append(&mut self.carry);
+        piece.used = 0;
         let count = match self.encoding {
             Some(Encoding::Utf16Le | Encoding::Utf16Be) => self.fill_utf16(&mut piece, fill),
-            _ => fill_bytes(&mut piece.text, fill),
+            _ => self.fill_bytes(&mut piece, fill),
         }
         .map_err(ScanError::Read)?;
         piece.bytes = count as u64;
         piece.is_last = count == 0;
         if self.encoding.is_none() {
-            if piece.text.len() < SNIFF && !piece.is_last {
-                self.carry.append(&mut piece.text);
+            if piece.used < SNIFF && !piece.is_last {
+                self.carry.extend_from_slice(piece.text());
+                piece.used = 0;
                 return Ok(piece);
             }
             self.begin_text(&mut piece).map_err(ScanError::NotText)?;
         }
         piece.encoding = self.encoding.unwrap_or_default();
         self.keep_the_rest(&mut piece);
-        let Piece { text, hits, .. } = &mut piece;
-        self.finder.each_hit(text, |at| hits.push(at));
+        let mut hits = core::mem::take(&mut piece.hits);
+        self.finder.each_hit(piece.text(), |at| hits.push(at));
+        piece.hits = hits;
         Ok(piece)
+    }
+
+    fn fill_bytes<E>(
+        &mut self,
+        piece: &mut Piece,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        let before = self.carry.len();
+        if piece.buffer.len() < before {
+            piece.buffer.resize(before, 0);
+        }
+        for (to, from) in piece.buffer.iter_mut().zip(&self.carry) {
+            *to = *from;
+        }
+        piece.used = before;
+        self.carry.clear();
+        piece.fill(fill)
     }
 
     fn fill_utf16<E>(
@@ -124,31 +169,40 @@ impl Scanner {
         piece: &mut Piece,
         fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
     ) -> Result<usize, E> {
-        self.raw.clear();
-        let count = fill_bytes(&mut self.raw, fill)?;
-        self.utf16.decode(&self.raw, &mut piece.text);
-        if count == 0 {
-            self.utf16.end(&mut piece.text);
+        let mut raw = core::mem::take(&mut self.raw);
+        raw.used = 0;
+        let filled = raw.fill(fill);
+        let mut text = core::mem::take(&mut self.carry);
+        self.utf16.decode(raw.text(), &mut text);
+        if matches!(filled, Ok(0)) {
+            self.utf16.end(&mut text);
         }
-        Ok(count)
+        piece.push(&text);
+        self.raw = raw;
+        filled
     }
 
     /// Tells the encoding by the first bytes, and decodes them.
     fn begin_text(&mut self, piece: &mut Piece) -> Result<(), NotText> {
-        let head = piece.text.get(..SNIFF).unwrap_or(&piece.text);
-        let (encoding, mark) = sniff(head)?;
+        let text = piece.text();
+        let (encoding, mark) = sniff(text.get(..SNIFF).unwrap_or(text))?;
         self.encoding = Some(encoding);
-        if encoding == Encoding::Bytes {
-            piece.text.drain(..mark);
+        if encoding == Encoding::Bytes && mark == 0 {
             return Ok(());
         }
-        self.utf16 = Utf16::new(encoding == Encoding::Utf16Be);
-        let raw = core::mem::take(&mut piece.text);
-        self.utf16
-            .decode(raw.get(mark..).unwrap_or_default(), &mut piece.text);
-        if piece.is_last {
-            self.utf16.end(&mut piece.text);
+        let rest = text.get(mark..).unwrap_or_default();
+        let mut decoded = Vec::new();
+        if encoding == Encoding::Bytes {
+            decoded.extend_from_slice(rest);
+        } else {
+            self.utf16 = Utf16::new(encoding == Encoding::Utf16Be);
+            self.utf16.decode(rest, &mut decoded);
+            if piece.is_last {
+                self.utf16.end(&mut decoded);
+            }
         }
+        piece.used = 0;
+        piece.push(&decoded);
         Ok(())
     }
 
@@ -157,25 +211,12 @@ impl Scanner {
         if piece.is_last {
             return;
         }
-        let end = memchr::memrchr(b'\n', &piece.text).map_or(0, |at| at + 1);
-        let rest = piece.text.get(end..).unwrap_or_default();
+        let text = piece.text();
+        let end = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
+        let rest = text.get(end..).unwrap_or_default();
         if rest.len() < LONGEST_LINE {
             self.carry.extend_from_slice(rest);
-            piece.text.truncate(end);
+            piece.used = end;
         }
     }
-}
-
-fn fill_bytes<E>(
-    text: &mut Vec<u8>,
-    fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
-) -> Result<usize, E> {
-    let start = text.len();
-    text.resize(start + PIECE, 0);
-    let room = text.get_mut(start..).unwrap_or_default();
-    let length = room.len();
-    let filled = fill(room);
-    let count = filled.as_ref().map_or(0, |count| *count).min(length);
-    text.truncate(start + count);
-    filled.map(|_| count)
 }
