@@ -6,8 +6,6 @@
 
 use aho_corasick::packed::{self, Searcher};
 
-use super::translated;
-
 /// Finds the lines of a text that may hold a message.
 pub struct Finder {
     ascii: Option<Searcher>,
@@ -20,8 +18,8 @@ impl Finder {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            ascii: searcher(in_order_of_buckets()),
-            translated: searcher(translated::fragments()),
+            ascii: searcher(&BUCKETS),
+            translated: searcher(&TRANSLATED_BUCKETS),
         }
     }
 
@@ -56,7 +54,10 @@ impl Default for Finder {
     }
 }
 
-fn searcher<'a>(anchors: impl Iterator<Item = &'a str>) -> Option<Searcher> {
+/// Teddy deals anchors out to its sixteen buckets in turn.
+fn searcher(buckets: &[&[&str]; 16]) -> Option<Searcher> {
+    let places = 0..MOST_IN_A_BUCKET;
+    let anchors = places.flat_map(|place| buckets.iter().filter_map(move |row| row.get(place)));
     packed::Config::new().builder().extend(anchors).build()
 }
 
@@ -69,16 +70,6 @@ fn each_line(text: &[u8], mut on_hit: impl FnMut(usize)) {
             on_hit(end + 1);
         }
     }
-}
-
-/// Teddy deals anchors out to its sixteen buckets in turn.
-fn in_order_of_buckets() -> impl Iterator<Item = &'static str> {
-    (0..MOST_IN_A_BUCKET).flat_map(|place| {
-        BUCKETS
-            .iter()
-            .filter_map(move |row| row.get(place))
-            .copied()
-    })
 }
 
 const MOST_IN_A_BUCKET: usize = 4;
@@ -106,4 +97,26 @@ const BUCKETS: [&[&str]; 16] = [
     &[" free ports", "IMEDOUT", "imed out"],
     &["ign requested address", "r occurred on a send", "rbidden by its access permissions"],
     &[" full, drop", "InUse", "rt is already allocated"],
+];
+
+/// Anchors of the sentences in [`translated`](super::translated) that hold other letters, made in
+/// the same way.
+#[rustfmt::skip]
+const TRANSLATED_BUCKETS: [&[&str]; 16] = [
+    &["法分配被请求的地址", "por sus permisos", "た方法でソケット"],
+    &["소(프로토콜", "orque o sistema n", "aque adresse de socket (protocole"],
+    &["уже используется", "rizzazioni di accesso", "щенным правами доступа"],
+    &["个访问套接字的尝试", "套接字地址", " jest już w użyciu"],
+    &["nar la direcci", "使用中です", "ço já em uso"],
+    &["ьзование адреса сокета", "經有在使用", "를 배정할 수 없습니다"],
+    &["чить запрошенный адрес", "un socket porque el sistema", "ya se está usando"],
+    &["ać żądanego adresu", "割り当てられません", "個通訊端位址"],
+    &["zo di socket", "域が不足しているか、またはキューが", "oibida pelas permiss"],
+    &["指定所需的位址", "ffsrechte des Sockets", "소가 이미 사용 중입니다"],
+    &["ibuer l'adresse demand", "址已在使用", "存取通訊端被拒絕"],
+    &["要求されたアドレスに割り当てられません", " à un socket de manière interdite", " apenas uma utiliza"],
+    &["éjà utilisée", "足或队列已满", "ço requisitado"],
+    &[" Warteschlange", " 액세스를 시도", "л или очередь"],
+    &[" un socket n", " un uso de cada direcci", "ケット アドレスに対して"],
+    &["zo già in uso", "法指定被请求的地址"],
 ];

@@ -64,6 +64,7 @@ impl<T: Copy> Phrases<T> {
     }
 
     /// The phrases themselves.
+    #[cfg(test)]
     pub(super) fn texts(&self) -> impl Iterator<Item = &'static str> {
         self.rows.iter().map(|(phrase, _)| *phrase)
     }

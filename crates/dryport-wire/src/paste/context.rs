@@ -84,7 +84,8 @@ pub(super) struct Context {
     pub(super) last_line_is_cut: bool,
     /// Text was passed since the last row, so a header may stand above the next.
     fresh: bool,
-    seen_rows: bool,
+    /// The format of the last rows.
+    announced: Option<Format>,
     /// An empty line came after rows: a header may follow.
     after_rows: bool,
 }

@@ -160,7 +160,7 @@ impl Context {
         input: &mut Input,
     ) {
         self.close_row(findings);
-        if self.fresh || !self.seen_rows {
+        if self.fresh || self.announced != Some(found.format) {
             self.announce(found.format, line, findings, input);
         }
         self.open = Some(Open {
@@ -181,7 +181,7 @@ impl Context {
         input: &mut Input,
     ) {
         self.fresh = false;
-        self.seen_rows = true;
+        self.announced = Some(format);
         input.format(format);
         if let Some(platform) = unix::platform(format) {
             findings.clue(Clue::Capture, platform);

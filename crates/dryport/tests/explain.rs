@@ -1,0 +1,319 @@
+//! `dryport explain` as a user runs it: what cannot be read, what contradicts itself, several files,
+//! pages, pipes.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests, outside of #[test] functions"
+)]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn dryport(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dryport"));
+    command
+        .arg("explain")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .env_remove("NO_COLOR");
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    dryport(arguments).output().unwrap()
+}
+
+/// The program with a text on standard input.
+fn paste(arguments: &[&str], text: &[u8]) -> Output {
+    let mut child = dryport(arguments).stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let text = text.to_vec();
+    let writing = std::thread::spawn(move || {
+        // The program may refuse the rest.
+        let _ = stdin.write_all(&text);
+    });
+    let output = child.wait_with_output().unwrap();
+    writing.join().unwrap();
+    output
+}
+
+fn document(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("no document: {output:?}"))
+}
+
+/// Exit code 3, nothing on standard output, one line that names the thing, and a hint.
+#[track_caller]
+fn refuses(output: &Output, named: &str, hint: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let lines: Vec<&str> = stderr.lines().collect();
+    let [error, told] = lines[..] else {
+        panic!("not an error and a hint: {stderr}");
+    };
+    assert!(
+        error.starts_with("dryport: ") && error.contains(named),
+        "{stderr}"
+    );
+    assert!(
+        told.starts_with("hint: ") && told.contains(hint),
+        "{stderr}"
+    );
+}
+
+fn file(directory: &Path, name: &str, bytes: &[u8]) -> String {
+    let path = directory.join(name);
+    fs::write(&path, bytes).unwrap();
+    path.display().to_string()
+}
+
+fn fixture(path: &str) -> String {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    root.join(path).display().to_string()
+}
+
+const NETSTAT: &str =
+    "  TCP    192.0.2.10:50001       198.51.100.7:443       ESTABLISHED     7312\n";
+const RANGE: &str = "Protocol tcp Dynamic Port Range\n---------------------------------\nStart Port      : 50000\nNumber of Ports : 255\n";
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path().display().to_string();
+    refuses(&run(&["no-such-file"]), "no-such-file", "--list");
+    refuses(&run(&[&here]), "is a directory", "files in it");
+    let empty = file(directory.path(), "empty", b"");
+    refuses(&run(&[&empty]), "nothing in", "netstat -anob");
+    refuses(&paste(&[], b""), "nothing in standard input", "ss -tanp");
+    let prose = file(directory.path(), "prose", b"The quick brown fox\njumps.\n");
+    refuses(
+        &run(&[&prose]),
+        "nothing that is known here, in 2 lines",
+        "netstat -anob",
+    );
+}
+
+#[test]
+fn what_is_no_text_is_named_with_what_to_do() {
+    let gzip = [b"\x1f\x8b\x08\x00".as_slice(), &[7; 100]].concat();
+    refuses(&paste(&[], &gzip), "compressed", "gunzip");
+    refuses(
+        &paste(&[], b"\x89PNG\r\n\x1a\n\0\0\0"),
+        "a picture",
+        "text out of it",
+    );
+    refuses(&paste(&[], b"ElfFile\0\0\0\0\0"), "event log", "wevtutil");
+    let binary: Vec<u8> = (0..5000_u32).map(|i| (i * 7 % 32) as u8).collect();
+    refuses(&paste(&[], &binary), "binary data", "text");
+}
+
+#[test]
+fn a_file_that_vanishes_while_it_is_read_is_named() {
+    // Reading from a process's memory at 0 fails after the file was opened.
+    refuses(
+        &run(&["/proc/self/mem"]),
+        "/proc/self/mem",
+        "stay where it is",
+    );
+}
+
+#[test]
+fn a_hostile_file_name_cannot_move_the_cursor() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a\u{202e}b");
+    fs::write(&path, NETSTAT).unwrap();
+    let output = dryport(&[]).arg(&path).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("\\u{202e}"), "{text}");
+    assert!(!text.contains('\u{202e}'), "{text}");
+}
+
+#[test]
+fn two_ranges_contradict_each_other_and_nothing_is_guessed() {
+    let other = RANGE.replace("50000", "49152");
+    let text = format!("{RANGE}\n{other}\n{NETSTAT}");
+    let output = paste(&["--json"], text.as_bytes());
+    assert_eq!(output.status.code(), Some(3));
+    let document = document(&output);
+    assert_eq!(document["level"], "unknown");
+    let told = document["contradictions"][0].as_str().unwrap();
+    assert!(
+        told.contains("50000-50254") && told.contains("49152-49406"),
+        "{told}"
+    );
+    assert!(document["requests"].as_array().unwrap().is_empty());
+    // The user decides.
+    let output = paste(&["--json", "--range", "50000-50254"], text.as_bytes());
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn captures_of_two_systems_contradict_each_other() {
+    let ss = "ESTAB 0 0 10.0.0.1:40000 10.0.0.2:443\n";
+    let text = format!("{NETSTAT}{ss}");
+    let output = paste(&["--json"], text.as_bytes());
+    assert_eq!(output.status.code(), Some(3));
+    let told = document(&output)["contradictions"][0].to_string();
+    assert!(told.contains("two systems"), "{told}");
+}
+
+#[test]
+fn several_files_are_of_one_machine() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows: String = (50_000..50_255)
+        .map(|port| NETSTAT.replace("50001", &port.to_string()))
+        .collect();
+    let netstat = file(directory.path(), "netstat.txt", rows.as_bytes());
+    let netsh = file(directory.path(), "netsh.txt", RANGE.as_bytes());
+    for order in [[&netstat, &netsh], [&netsh, &netstat]] {
+        let output = run(&["--json", order[0], order[1]]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let document = document(&output);
+        assert_eq!(document["inputs"].as_array().unwrap().len(), 2);
+        assert_eq!(document["causes"][0]["id"], "windows.range-dry");
+        assert_eq!(document["requests"][0]["headroom"]["at_least"], 0);
+    }
+}
+
+#[test]
+fn what_was_not_in_the_input_is_called_an_assumption() {
+    let output = paste(&["--json"], NETSTAT.as_bytes());
+    let assumptions = document(&output)["assumptions"].to_string();
+    assert!(
+        assumptions.contains("49152-65535") && assumptions.contains("assumed"),
+        "{assumptions}"
+    );
+    let with = document(&paste(
+        &["--json"],
+        format!("{RANGE}\n{NETSTAT}").as_bytes(),
+    ));
+    assert_eq!(with["assumptions"].as_array().unwrap().len(), 0, "{with}");
+    assert_eq!(with["ranges"][0]["source"], "found");
+}
+
+#[test]
+fn the_classic_guidance_works_for_windows_2003() {
+    let rows: String = (1025..=5000)
+        .map(|port| {
+            NETSTAT
+                .replace("50001", &port.to_string())
+                .replace("ESTABLISHED     7312", "TIME_WAIT       0")
+        })
+        .collect();
+    let output = paste(&["--platform", "windows-2003"], rows.as_bytes());
+    assert_eq!(output.status.code(), Some(2));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let at = |what: &str| {
+        text.find(what)
+            .unwrap_or_else(|| panic!("no {what} in\n{text}"))
+    };
+    // Fewer connections first, then the range, then the wait; with limits, and the restart told.
+    assert!(at("reuse them") < at("/v MaxUserPort /t REG_DWORD /d 65534"));
+    assert!(at("/v MaxUserPort") < at("/v TcpTimedWaitDelay /t REG_DWORD /d 30"));
+    for wanted in ["5000 to 65534", "30 to 300", "Restart Windows", "3,976"] {
+        at(wanted);
+    }
+}
+
+#[test]
+fn an_interval_is_judged_by_its_fullest_table() {
+    let output = run(&[
+        "--json",
+        &fixture("windows-10/netstat-10.0/interval-blocks-do-not-add-up.txt"),
+    ]);
+    let document = document(&output);
+    assert_eq!(document["tables"], 3, "{document}");
+    assert!(document["rows"].as_u64() < document["inputs"][0]["rows"].as_u64());
+}
+
+#[test]
+fn a_document_holds_to_its_schema() {
+    let schema = include_str!("../../../docs/schema/dryport.explain-1.json");
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for path in [
+        "windows-10/netstat-10.0/dry-cut.txt",
+        "windows-10/netsh-10.0/two-ranges.txt",
+        "debian-12/netstat-2.10/an-dry.txt",
+        "messages/nginx-1.24/false-alarms.txt",
+    ] {
+        let file = fixture(path);
+        if !Path::new(&file).exists() {
+            continue;
+        }
+        let document = document(&run(&["--json", &file]));
+        let errors: Vec<String> = validator
+            .iter_errors(&document)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{path}: {errors:#?}");
+    }
+}
+
+#[test]
+fn what_explain_writes_it_can_read() {
+    let first = run(&["--json", &fixture("debian-12/netstat-2.10/an-dry.txt")]);
+    let again = document(&paste(&["--json"], &first.stdout));
+    assert_eq!(again["level"], document(&first)["level"]);
+    assert_eq!(again["inputs"][0]["format"], "dryport-json");
+}
+
+#[test]
+fn every_cause_has_a_page_and_stands_in_the_list() {
+    let list = run(&["--list"]);
+    assert_eq!(list.status.code(), Some(0));
+    let list = String::from_utf8(list.stdout).unwrap();
+    let ids: Vec<&str> = list.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert!(ids.len() >= 20, "{ids:?}");
+    for id in ids {
+        let page = run(&[id]);
+        assert_eq!(page.status.code(), Some(0), "{id}");
+        let kept = fs::read(
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/causes/{id}.md")),
+        );
+        assert_eq!(page.stdout, kept.unwrap(), "{id}");
+    }
+}
+
+#[test]
+fn wrong_usage_is_told() {
+    for (arguments, named) in [
+        (&["--platform", "beos"][..], "beos"),
+        (&["--range", "9-5"], "9-5"),
+        (&["--range", "0-0"], "0-0"),
+        (&["--list", "x"], "--list"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains(named),
+            "{output:?}"
+        );
+    }
+}
+
+#[test]
+fn quiet_is_one_line() {
+    let output = run(&["--quiet", &fixture("debian-12/netstat-2.10/an-dry.txt")]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    assert!(text.starts_with("CRITICAL  No port is left"), "{text}");
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let script = format!(
+        "{} explain {} | head -c 10 >/dev/null; exit ${{PIPESTATUS[0]}}",
+        env!("CARGO_BIN_EXE_dryport"),
+        fixture("debian-12/netstat-2.10/an-dry.txt")
+    );
+    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 2)), "{output:?}");
+    assert!(output.stderr.is_empty(), "{output:?}");
+}
