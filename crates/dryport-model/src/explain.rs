@@ -16,6 +16,7 @@ use crate::{
 mod causes;
 mod judge;
 mod messages;
+mod parity;
 mod platform;
 mod range;
 mod remedies;

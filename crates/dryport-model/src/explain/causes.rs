@@ -34,6 +34,7 @@ pub(super) fn find(facts: &Facts<'_>) -> Vec<Cause> {
     let tight = facts.requests.iter().filter(|r| r.level >= Level::Warning);
     causes.extend(tight.clone().take(MOST_PAIRS).filter_map(|r| dry(facts, r)));
     causes.extend(tight.clone().find_map(|r| time_wait(facts, r)));
+    causes.extend(bound_clients(facts));
     causes.extend(narrow(facts));
     causes.extend(slow(facts));
     causes.extend(odd_size(facts));
@@ -131,6 +132,11 @@ fn dry(facts: &Facts<'_>, request: &CapturedRequest) -> Option<Cause> {
         .unsure
         .as_ref()
         .map_or(String::new(), |unsure| format!(" That is {unsure}."));
+    let rate = if waiting && ledger.taken() > 0 {
+        rate(facts, request)
+    } else {
+        String::new()
+    };
     let (id, summary) = match (&request.scope, request.protocol) {
         (
             Scope::Nat {
@@ -171,7 +177,7 @@ fn dry(facts: &Facts<'_>, request: &CapturedRequest) -> Option<Cause> {
             CauseId::WindowsRangeDry,
             format!(
                 "{} has {nearly}used up the dynamic port range, for every destination: {taken} \
-                 ports taken ({} in TIME_WAIT), {left} left.",
+                 ports taken ({} in TIME_WAIT), {left} left.{rate}",
                 protocol(request),
                 grouped(ledger.time_wait)
             ),
@@ -179,8 +185,12 @@ fn dry(facts: &Facts<'_>, request: &CapturedRequest) -> Option<Cause> {
         (Scope::Any, _) if facts.platform.sharing() == Sharing::ByTuple => (
             CauseId::ConnectRangeLocked,
             format!(
-                "{taken} ports are held by listeners and bound sockets: no connect() to any \
-                 destination can use them."
+                "{taken} ports {} bound sockets: no connect() to any destination can use \
+                 them.{unsure}",
+                match request.unsure {
+                    Some(_) => "seem to be held by listeners and",
+                    None => "are held by listeners and",
+                }
             ),
         ),
         (Scope::Any, _) => (
@@ -236,6 +246,16 @@ fn holders(facts: &Facts<'_>, request: &CapturedRequest) -> Vec<(u32, u32)> {
         facts.findings.tables.fullest(),
         |ports| &ports.all,
         |set| set.count_in(range),
+    )
+}
+
+/// The same in a sentence.
+fn rate(facts: &Facts<'_>, request: &CapturedRequest) -> String {
+    format!(
+        " {} ports carry {} new connections a second for long, if each waits {} s.",
+        grouped(request.ledger.capacity()),
+        grouped(request.ledger.capacity() / facts.time_wait_seconds.max(1)),
+        facts.time_wait_seconds
     )
 }
 
@@ -306,6 +326,31 @@ pub(super) fn nat_remedies() -> Vec<Remedy> {
     ])
 }
 
+/// Clients that bind before they connect, where that has not run dry yet.
+fn bound_clients(facts: &Facts<'_>) -> Option<Cause> {
+    let request = facts.requests.iter().find(|r| {
+        r.scope == Scope::Any
+            && r.level < Level::Warning
+            && facts.platform == Platform::Linux
+            && r.ledger.uncertain >= WORTH_A_NOTE_PERCENT * r.ledger.capacity() / 100
+            && r.ledger.uncertain > 0
+    })?;
+    let mut note = note(
+        CauseId::ConnectRangeLocked,
+        format!(
+            "{} of {} ports seem to be bound before connect(), and so lost for every other \
+             destination. That is {}.",
+            grouped(request.ledger.uncertain),
+            grouped(request.ledger.capacity()),
+            request.unsure.as_deref().unwrap_or("not certain")
+        ),
+        ledger_evidence(request),
+        Vec::from([remedies::no_port_option()]),
+    );
+    note.owners = owners(&holders(facts, request));
+    Some(note)
+}
+
 /// TIME_WAITs make most of what is taken.
 fn time_wait(facts: &Facts<'_>, request: &CapturedRequest) -> Option<Cause> {
     let ledger = &request.ledger;
@@ -332,9 +377,10 @@ fn time_wait(facts: &Facts<'_>, request: &CapturedRequest) -> Option<Cause> {
         level: request.level,
         summary: format!(
             "{} ports from {source} to {destination} wait in TIME_WAIT: connections are closed here \
-             faster than the {} s wait lets go.",
+             faster than the {} s wait lets go.{}",
             grouped(waiting),
-            facts.time_wait_seconds
+            facts.time_wait_seconds,
+            rate(facts, request)
         ),
         evidence,
         owners: Vec::new(),

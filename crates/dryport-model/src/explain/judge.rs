@@ -7,12 +7,13 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::net::IpAddr;
 
+use super::parity::{self, Chosen};
 use super::range::{self, Ranges};
 use super::{
     CapturedRequest, DestinationUse, Explanation, Findings, Given, MessageTold, Number,
     RangeInForce, Scope, Source, causes, messages, platform, settings,
 };
-use crate::capture::{Host, Names, Pair, PairKey, PortBag, PortShown, ProcessId, Table};
+use crate::capture::{Host, HostId, Names, Pair, PairKey, PortBag, PortShown, ProcessId, Table};
 use crate::{
     Class, Coverage, Fact, Family, Headroom, Ledger, Level, MOST_REQUESTS, Platform, PortRange,
     PortSet, Protocol, Sharing, Thresholds,
@@ -89,7 +90,11 @@ pub fn explain(findings: &Findings, given: &Given) -> Explanation {
         holders: judged.holders,
         causes,
         messages: told,
-        coverage: coverage(findings, platform.map(|(platform, _)| platform)),
+        coverage: coverage(
+            findings,
+            platform.map(|(platform, _)| platform),
+            judged.chosen_by_connect,
+        ),
     }
 }
 
@@ -140,7 +145,7 @@ fn told_alone(ranges: &Ranges<'_>, findings: &Findings) -> Vec<RangeInForce> {
     told
 }
 
-fn coverage(findings: &Findings, platform: Option<Platform>) -> Vec<Coverage> {
+fn coverage(findings: &Findings, platform: Option<Platform>, by_connect: bool) -> Vec<Coverage> {
     let rows = findings.tables.rows() > 0;
     let mut coverage = Vec::new();
     if !rows {
@@ -160,7 +165,15 @@ fn coverage(findings: &Findings, platform: Option<Platform>) -> Vec<Coverage> {
     } else {
         coverage.push(Coverage::full(Fact::Sockets, "capture"));
     }
-    if platform == Some(Platform::Linux) {
+    if platform == Some(Platform::Linux) && by_connect {
+        coverage.push(Coverage::partial(
+            Fact::BindBuckets,
+            "parity",
+            "the parity of the busiest pairs' ports is that of connect(), so these are shared \
+             between destinations; for others a capture does not tell"
+                .into(),
+        ));
+    } else if platform == Some(Platform::Linux) {
         coverage.push(Coverage::none(
             Fact::BindBuckets,
             "capture",
@@ -197,6 +210,8 @@ pub(super) struct Judged {
     pub(super) ranges: Vec<RangeInForce>,
     destinations: Vec<DestinationUse>,
     holders: Vec<(u32, u32)>,
+    /// The parity of ports tells that `connect()` chose them.
+    chosen_by_connect: bool,
 }
 
 struct Judge<'a> {
@@ -295,10 +310,22 @@ impl<'a> Judge<'a> {
                 None
             }
         };
-        let any = ledger(range.range, |port| class(port).unwrap_or(Class::Free));
-        judged
-            .requests
-            .push(self.request(Protocol::Tcp, None, Scope::Any, any));
+        let (by_bind, by_connect) = self.by_parity(range.range, &locked);
+        judged.chosen_by_connect = by_connect;
+        let any = ledger(range.range, |port| match class(port) {
+            Some(class) => class,
+            None if by_bind.contains(port) => Class::Uncertain,
+            None => Class::Free,
+        });
+        let mut any = self.request(Protocol::Tcp, None, Scope::Any, any);
+        if any.ledger.uncertain > 0 {
+            any.unsure = Some(format!(
+                "told by the ports themselves: {} are those that bind() before connect() gets, and not \
+                 those of connect() alone",
+                crate::grouped(any.ledger.uncertain)
+            ));
+        }
+        judged.requests.push(any);
         let mut reuse_matters = false;
         let busiest = self.busiest();
         judged.omitted += busiest.len().saturating_sub(MOST_REQUESTS);
@@ -329,6 +356,28 @@ impl<'a> Judge<'a> {
             );
         }
         judged.ranges.push(range);
+    }
+
+    /// Ports that tell to be bound, and whether others tell to be `connect()`'s.
+    fn by_parity(&self, range: PortRange, locked: &PortSet) -> (PortSet, bool) {
+        let mut sources: Vec<(HostId, Vec<PortSet>)> = Vec::new();
+        for (key, pair) in self.busiest().into_iter().take(MOST_REQUESTS) {
+            let ports = Ports::of(pair, &self.servers).all();
+            match sources.iter_mut().find(|(source, _)| *source == key.source) {
+                Some((_, pairs)) => pairs.push(ports),
+                None => sources.push((key.source, Vec::from([ports]))),
+            }
+        }
+        let mut bound = PortSet::new();
+        let mut by_connect = false;
+        for (_, pairs) in &sources {
+            match parity::chosen(pairs, range, locked) {
+                Chosen::ByBind => pairs.iter().for_each(|ports| bound.insert_all(ports)),
+                Chosen::ByConnect => by_connect = true,
+                Chosen::Untold => {}
+            }
+        }
+        (bound, by_connect)
     }
 
     /// The worse of the two ends, with the reason; the better one where a setting that was seen
@@ -657,12 +706,16 @@ impl Ports {
             .all(PortSet::is_empty)
     }
 
-    fn count_in(&self, range: PortRange) -> u32 {
+    fn all(&self) -> PortSet {
         let mut all = self.live.clone();
         for more in [&self.waiting, &self.young, &self.aged] {
             all.insert_all(more);
         }
-        all.count_in(range)
+        all
+    }
+
+    fn count_in(&self, range: PortRange) -> u32 {
+        self.all().count_in(range)
     }
 
     fn waiting_in(&self, range: PortRange) -> u32 {

@@ -167,7 +167,8 @@ fn write_remedies<'a>(lines: &mut Lines, cause: &'a Cause, scene: &Scene<'_>, to
         label(lines, "do", "as above", None);
     }
     for (index, remedy) in fresh.into_iter().enumerate() {
-        let restart = if remedy.restart_needed {
+        // Where Windows has to be restarted, the sentence says so.
+        let restart = if remedy.restart_needed && !remedy.summary.contains("Restart ") {
             " (needs\u{a0}a\u{a0}restart)"
         } else {
             ""

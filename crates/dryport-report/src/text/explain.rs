@@ -106,15 +106,18 @@ fn short(request: &CapturedRequest) -> String {
     if request.headroom.at_most == 0 {
         return format!("No port is left {clause}: all {capacity} are taken.");
     }
-    let unsure = match request.unsure {
-        Some(_) => " if what a capture does not tell is taken",
-        None => "",
-    };
-    let left = match request.unsure {
-        Some(_) => grouped(request.headroom.at_least),
-        None => ends(request.headroom),
-    };
-    format!("Only {left} of {capacity} ports are left {clause}{unsure}.")
+    if request.unsure.is_none() {
+        let left = ends(request.headroom);
+        return format!("Only {left} of {capacity} ports are left {clause}.");
+    }
+    match request.headroom.at_least {
+        0 => format!("Perhaps no port is left {clause}: a capture does not tell for certain."),
+        left => format!(
+            "Perhaps only {} of {capacity} ports are left {clause}: a capture does not tell for \
+             certain.",
+            grouped(left)
+        ),
+    }
 }
 
 fn family(family: Option<Family>) -> &'static str {

@@ -36,7 +36,14 @@ pub(super) fn number(place: Place<'_>) -> Option<Told> {
         return None;
     }
     let lead = before(place.line, place.at, 64);
-    let speaks_of_it = || stands_near(place, &["Tcpip", "ephemeral port number"]);
+    let speaks_of_it = || {
+        let sentences = [
+            "Tcpip",
+            "ephemeral port number",
+            "establish an outgoing connection",
+        ];
+        stands_near(place, &sentences)
+    };
     let complaint = of_id(leading_number(place.line.get(place.at..)?)?.0)?;
     (names_an_event(lead) || opens_as_id(place) || (is_a_cell(place) && speaks_of_it()))
         .then_some(Told::on(Platform::Windows, complaint))

@@ -4,9 +4,9 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use dryport_model::Platform;
 use dryport_model::capture::Row;
 use dryport_model::explain::Findings;
+use dryport_model::{Complaint, Platform};
 
 use super::json::Json;
 use super::rows::powershell::{Columns, Record};
@@ -52,6 +52,8 @@ struct Open {
 pub(super) struct Context {
     open: Option<Open>,
     message: Option<OpenMessage>,
+    /// The last event of Windows: which, by its number, and on which line.
+    event: Option<(Complaint, bool, u64)>,
     half: Option<(Vec<u8>, u64, usize)>,
     json: Option<Json>,
     json_line: u64,
@@ -139,7 +141,7 @@ impl Context {
         if self.row(text, line, findings, input) {
             return;
         }
-        if line.has_message && self.take_message(text, findings, input) {
+        if line.has_message && self.take_message(text, line.above, findings, input) {
             return;
         }
         if self.setting(text, findings, input) {

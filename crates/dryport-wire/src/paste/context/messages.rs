@@ -1,7 +1,7 @@
 //! Messages, and the lines after them that tell the call.
 
 use dryport_model::explain::{Clue, Findings};
-use dryport_model::{Complaint, Message};
+use dryport_model::{Call, Complaint, Message};
 
 use super::super::words::{holds, trimmed};
 use super::super::{Format, Input};
@@ -10,6 +10,10 @@ use crate::message;
 
 /// Lines after a message that may tell its call.
 const FOLLOWING: u8 = 12;
+/// Lines before a message in which Python tells the call.
+const BEFORE: usize = 4;
+/// Lines between the number of an event and its sentence.
+const EVENT: u64 = 30;
 
 /// A message whose call may still be told.
 pub(super) struct OpenMessage {
@@ -22,6 +26,7 @@ impl Context {
     pub(super) fn take_message(
         &mut self,
         text: &[u8],
+        above: &[u8],
         findings: &mut Findings,
         input: &mut Input,
     ) -> bool {
@@ -40,7 +45,15 @@ impl Context {
             }
             _ => Format::Message,
         });
-        if message.call.is_some() {
+        if self.repeats_event(&message, text, input.lines) {
+            return true;
+        }
+        let mut message = message;
+        if message.call.is_none() {
+            look_back(&mut message, above);
+        }
+        // A server's frame may tell that a bind() was its own.
+        if matches!(message.call, Some(Call::Connect | Call::Listen)) {
             add_message(message, input.lines, 1, findings, input);
         } else {
             self.message = Some(OpenMessage {
@@ -50,6 +63,25 @@ impl Context {
             });
         }
         true
+    }
+
+    /// One event of Windows is often told in two lines, its number and its sentence.
+    fn repeats_event(&mut self, message: &Message, text: &[u8], line: u64) -> bool {
+        let number: &[u8] = match message.complaint {
+            Complaint::Event4227 => b"4227",
+            Complaint::Event4231 => b"4231",
+            Complaint::Event4266 => b"4266",
+            _ => return false,
+        };
+        let by_number = holds(text, number);
+        let before = self.event.replace((message.complaint, by_number, line));
+        let again = before.is_some_and(|(complaint, numbered, before)| {
+            complaint == message.complaint && numbered && !by_number && line - before <= EVENT
+        });
+        if again {
+            self.event = None;
+        }
+        again
     }
 
     /// A stack frame after a message may tell which call failed.
@@ -62,25 +94,18 @@ impl Context {
         let Some(open) = &mut self.message else {
             return false;
         };
+        open.left -= 1;
+        let ended = open.left == 0;
         let Some(follow) = message::read_following(text) else {
-            open.left -= 1;
-            if open.left == 0 {
+            if ended {
                 self.close_message(findings, input);
             }
             return false;
         };
-        open.left -= 1;
-        let message = &mut open.message;
-        message.local_port = message.local_port.or(follow.local_port);
-        if message.destination.is_none() {
-            message.destination_address = follow
-                .destination
-                .as_deref()
-                .and_then(|destination| destination.parse().ok());
-            message.destination = follow.destination;
-        }
-        message.call = follow.call;
-        if message.call.is_some() || open.left == 0 {
+        follow.add_to(&mut open.message);
+        let told = matches!(open.message.call, Some(Call::Connect | Call::Listen))
+            && open.message.destination.is_some();
+        if told || ended {
             self.close_message(findings, input);
         }
         true
@@ -90,6 +115,16 @@ impl Context {
         if let Some(open) = self.message.take() {
             add_message(open.message, open.line, 1, findings, input);
         }
+    }
+}
+
+/// Python writes the frames before the error.
+fn look_back(message: &mut Message, above: &[u8]) {
+    let mut lines = above.rsplit(|byte| *byte == b'\n').skip(1).take(BEFORE);
+    if let Some(follow) =
+        lines.find_map(|line| message::read_following(line).filter(|follow| follow.call.is_some()))
+    {
+        follow.add_to(message);
     }
 }
 
