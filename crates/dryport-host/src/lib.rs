@@ -11,7 +11,7 @@ mod linux;
 pub use error::{Error, Result};
 #[cfg(target_os = "linux")]
 pub use linux::{
-    limits::{LimitsRead, read_limits},
+    limits::{LimitsRead, read_in_one_call, read_limits},
     namespace::{Namespace, NamespaceId, NamespaceSpec},
     owners::{OwnerWalk, read_owners, read_owners_here},
     probe::{Probe, ProbeAnswer, must_be_local},

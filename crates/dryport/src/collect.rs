@@ -40,9 +40,9 @@ pub fn run(args: &CollectArgs, output: &Output) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     };
     // Known before the work as well: nobody waits for a failure.
-    file::refuse_existing(path).map_err(|error| named(path, &error))?;
+    file::refuse_existing(path).map_err(|error| named(path, error))?;
     let (text, sockets) = collect(args)?;
-    file::create(path, &text).map_err(|error| named(path, &error))?;
+    file::create(path, &text).map_err(|error| named(path, error))?;
     let name = shown(path);
     let noun = if sockets == 1 { "socket" } else { "sockets" };
     output.write(|out| {
@@ -82,9 +82,11 @@ fn section(out: &mut dyn Write, command: &str) -> io::Result<()> {
     writeln!(out, "\n## $ {command}")
 }
 
-/// A failure that tells the file. Its kind is dropped: none of these is a closed pipe.
-fn named(path: &Path, error: &io::Error) -> Failure {
-    Failure::Write(io::Error::other(format!("{}: {error}", shown(path))))
+fn named(path: &Path, error: io::Error) -> Failure {
+    Failure::Output {
+        name: shown(path),
+        source: error,
+    }
 }
 
 fn shown(path: &Path) -> String {

@@ -96,6 +96,14 @@ pub enum Failure {
         /// How many lines there are.
         lines: u64,
     },
+    /// A file could not be written.
+    #[error("{name}: {source}")]
+    Output {
+        /// The file, as shown.
+        name: String,
+        /// What the system says, or why we do not.
+        source: io::Error,
+    },
     /// The answer could not be written.
     #[error("the answer could not be written: {0}")]
     Write(#[from] io::Error),
@@ -116,6 +124,7 @@ impl Failure {
             Self::Host(_)
             | Self::Write(_)
             | Self::Input { .. }
+            | Self::Output { .. }
             | Self::Directory { .. }
             | Self::NotText { .. }
             | Self::Empty { .. }
@@ -133,6 +142,12 @@ impl Failure {
                 }
                 io::ErrorKind::PermissionDenied => "may you read it?",
                 _ => "is the file whole, and does it stay where it is?",
+            },
+            Self::Output { source, .. } => match source.kind() {
+                io::ErrorKind::AlreadyExists => "a file is never overwritten",
+                io::ErrorKind::NotFound => "is there such a directory?",
+                io::ErrorKind::PermissionDenied => "may you write there?",
+                _ => "is the disk full, or the file system read-only?",
             },
             Self::Directory { .. } => "name the files in it",
             Self::NotText { hint, .. } => hint,

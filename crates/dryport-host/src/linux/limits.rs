@@ -98,7 +98,7 @@ impl Reader<'_> {
         parse: impl Fn(&str) -> std::result::Result<T, String>,
     ) -> Result<Option<T>> {
         let path: PathBuf = self.root.join(key);
-        match read_whole(&path) {
+        match read_in_one_call(&path) {
             Ok(bytes) => {
                 let text = String::from_utf8_lossy(&bytes);
                 parse(&text)
@@ -139,7 +139,10 @@ const LONGEST_BYTES: usize = 256 * 1024;
 /// Reads a setting in one call. `proc_do_large_bitmap` (the reserved ports) answers a second read
 /// with the end of the file, so reading piece by piece, as `std::fs::read` does, loses all but the
 /// first 32 bytes of a list without a word.
-fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// What the system says.
+pub fn read_in_one_call(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; LONGEST_BYTES];
     let length = File::open(path)?.read(&mut bytes)?;
     bytes.truncate(length);

@@ -173,11 +173,7 @@ fn headline(cause: &Cause) -> String {
 }
 
 fn well(e: &Explanation) -> String {
-    let alarm = e
-        .causes
-        .iter()
-        .find(|cause| cause.id.name().starts_with("not-exhaustion."));
-    if let Some(alarm) = alarm {
+    if let Some(alarm) = e.causes.iter().find(|cause| is_false_alarm(cause)) {
         return format!("Ports have not run out. {}", alarm_words(alarm));
     }
     let used = |r: &CapturedRequest| r.ledger.used_percent();
@@ -197,6 +193,10 @@ fn well(e: &Explanation) -> String {
         ),
         None => "Nothing in it tells of a lack of ports.".into(),
     }
+}
+
+fn is_false_alarm(cause: &Cause) -> bool {
+    cause.id.name().starts_with("not-exhaustion.")
 }
 
 fn alarm_words(cause: &Cause) -> &'static str {

@@ -1,8 +1,9 @@
 //! The kernel's release, its settings and its counts of sockets.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
+use std::path::Path;
 
+use dryport_host::read_in_one_call;
 use dryport_wire::procfs::printable_up_to;
 
 use super::section;
@@ -23,9 +24,6 @@ const SETTINGS: [&str; 10] = [
 
 /// `/proc/net/netstat` has some hundred counters; this one tells of ports.
 const OVERFLOW: &str = "TCPTimeWaitOverflow";
-
-/// Longer than any of these files: a list of every second port takes 190 KB.
-const LONGEST_BYTES: usize = 256 * 1024;
 
 /// Writes these parts.
 pub fn write(out: &mut dyn Write) -> io::Result<()> {
@@ -94,14 +92,12 @@ fn not_read(out: &mut dyn Write, what: &str, error: &io::Error) -> io::Result<()
 /// A file of `/proc`, in one call: a list of ports (`proc_do_large_bitmap`) ends at the second
 /// one, and `std::fs::read` begins with 32 bytes. The others here are made in one piece too.
 fn read(path: &str) -> io::Result<String> {
-    let mut bytes = vec![0; LONGEST_BYTES];
-    let length = File::open(path)?.read(&mut bytes)?;
-    let bytes = bytes.get(..length).unwrap_or_default();
-    let mut text = String::with_capacity(length);
+    let bytes = read_in_one_call(Path::new(path))?;
+    let mut text = String::with_capacity(bytes.len());
     for line in bytes.split_inclusive(|byte| *byte == b'\n') {
         // Tabs part the two ends of a range; anything else would be no text of the kernel.
         let parts = line.split(|byte| *byte == b'\t' || *byte == b'\n');
-        let parts = parts.map(|part| printable_up_to(part, LONGEST_BYTES));
+        let parts = parts.map(|part| printable_up_to(part, bytes.len()));
         let shown = parts.collect::<Vec<_>>().join("\t");
         text.push_str(shown.trim_end());
         text.push('\n');
