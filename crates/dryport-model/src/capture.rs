@@ -5,6 +5,7 @@
 //! protocol and family which ports are held and how. A paste can hold several tables (`netstat`
 //! with an interval): each is counted for itself ([`Tables`]), and the fullest is judged.
 
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
@@ -35,8 +36,10 @@ pub enum Host {
     Ip(IpAddr),
     /// A name, where names were not asked to be numbers.
     Name(NameId),
-    /// Cut off (`2001:db8:aaaa:...`).
-    Cut,
+    /// Cut off (`2001:db8:aaaa:...`): hosts that begin alike are one.
+    Cut(NameId),
+    /// One of many that are not kept apart.
+    Other,
 }
 
 /// A port as a row shows it.
@@ -164,11 +167,23 @@ pub struct CapturedProcess {
     pub name: Option<String>,
 }
 
-/// All tables of a paste: the one being read, and the fullest one that is complete.
+/// Ports that a NAT took, by protocol, outside address, destination and its port.
+pub type NatPorts = Map<(Protocol, IpAddr, IpAddr, u16), PortBag>;
+
+/// Destinations of a NAT that are kept apart.
+const MOST_NAT_PAIRS: usize = 1 << 17;
+
+/// All tables of a paste. Only what may be judged is kept: the one being read, the one before it,
+/// and of all before those the two that are fullest.
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     current: Table,
-    fullest: Option<Table>,
+    previous: Option<Rc<Table>>,
+    /// The one with the fullest pool.
+    by_pool: Option<Rc<Table>>,
+    /// The one with the largest pair.
+    by_pair: Option<Rc<Table>>,
+    nat: NatPorts,
     /// Complete tables so far.
     complete: u32,
     /// Rows of all tables.
@@ -188,7 +203,7 @@ impl Tables {
     /// `netstat` goes backwards: the same kind of rows comes again.
     pub fn add(&mut self, row: &Row, process: Option<ProcessId>) {
         let rank = row.rank();
-        if self.parted && self.current.rows() > 0 && rank <= self.last_rank {
+        if self.parted && !self.current.is_empty() && rank <= self.last_rank {
             self.close();
         }
         self.parted = false;
@@ -199,9 +214,16 @@ impl Tables {
 
     /// Counts a NAT flow.
     pub fn add_flow(&mut self, flow: &NatFlow) {
-        self.parted = false;
         self.rows += 1;
-        self.current.add_flow(flow);
+        let key = (
+            flow.protocol,
+            flow.outside,
+            flow.destination,
+            flow.destination_port,
+        );
+        if self.nat.len() < MOST_NAT_PAIRS || self.nat.contains_key(&key) {
+            self.nat.entry(key).or_default().insert(flow.port);
+        }
     }
 
     /// Counts a row whose content is of no use, such as a flow that no NAT touches.
@@ -209,12 +231,31 @@ impl Tables {
         self.rows += 1;
     }
 
-    fn close(&mut self) {
-        let done = core::mem::take(&mut self.current);
-        self.complete += 1;
-        let fuller = |other: &Table| done.fullness() >= other.fullness();
-        if self.fullest.as_ref().is_none_or(fuller) {
-            self.fullest = Some(done);
+    /// The table being read is whole: it completes the one before, or stands for itself.
+    pub fn close(&mut self) {
+        let mut done = core::mem::take(&mut self.current);
+        if done.is_empty() {
+            return;
+        }
+        if let Some(previous) = self.previous.take() {
+            if previous.completes(&done) {
+                done.merge(&previous);
+            } else {
+                self.rank(previous);
+                self.complete += 1;
+            }
+        }
+        self.previous = Some(Rc::new(done));
+    }
+
+    fn rank(&mut self, table: Rc<Table>) {
+        let fuller = |best: &Rc<Table>| table.fullest_pool() >= best.fullest_pool();
+        if self.by_pool.as_ref().is_none_or(fuller) {
+            self.by_pool = Some(Rc::clone(&table));
+        }
+        let larger = |best: &Rc<Table>| table.largest_pair() >= best.largest_pair();
+        if self.by_pair.as_ref().is_none_or(larger) {
+            self.by_pair = Some(table);
         }
     }
 
@@ -224,19 +265,45 @@ impl Tables {
         self.rows
     }
 
-    /// How many tables there are.
+    /// How many tables there are; those that complete each other are one.
     #[must_use]
     pub fn count(&self) -> u32 {
-        self.complete + u32::from(!self.current.is_empty())
+        self.complete + u32::from(self.previous.is_some()) + u32::from(!self.current.is_empty())
     }
 
-    /// The fullest table; an empty one where there is none.
+    /// The tables that may be the worst, each once; an empty one where there is none.
+    #[must_use]
+    pub fn candidates(&self) -> Vec<&Table> {
+        let mut all: Vec<&Table> = Vec::new();
+        let kept = [&self.previous, &self.by_pool, &self.by_pair];
+        for table in kept.into_iter().flatten() {
+            if !all
+                .iter()
+                .any(|known| core::ptr::eq(*known, &raw const **table))
+            {
+                all.push(table);
+            }
+        }
+        if !self.current.is_empty() || all.is_empty() {
+            all.push(&self.current);
+        }
+        all
+    }
+
+    /// The table with the fullest pool; an empty one where there is none.
     #[must_use]
     pub fn fullest(&self) -> &Table {
-        match &self.fullest {
-            Some(fullest) if fullest.fullness() > self.current.fullness() => fullest,
-            _ => &self.current,
-        }
+        let fullest = self
+            .candidates()
+            .into_iter()
+            .max_by_key(|t| t.fullest_pool());
+        fullest.unwrap_or(&self.current)
+    }
+
+    /// What a NAT took.
+    #[must_use]
+    pub const fn nat(&self) -> &NatPorts {
+        &self.nat
     }
 }
 

@@ -71,6 +71,8 @@ pub struct FoundRange {
     pub family: Option<Family>,
     /// The range.
     pub range: PortRange,
+    /// Windows gave it (`netsh`); else it is a sysctl.
+    pub of_windows: bool,
 }
 
 /// A message and how often it came.
@@ -281,6 +283,8 @@ pub struct CapturedRequest {
     pub headroom: Headroom,
     /// Its level.
     pub level: Level,
+    /// Of the uncertain ports, those in TIME_WAIT.
+    pub uncertain_waits: u32,
     /// Why the two ends give two levels, where they do.
     pub unsure: Option<String>,
     /// Rows by process, the most first; index into [`Explanation::processes`].

@@ -158,6 +158,13 @@ impl Message {
             }
             _ if to_ipv6_loopback => (CauseId::NotExhaustionIpv6Off, Meaning::FalseAlarm),
             _ if windows => (CauseId::NotExhaustionAddressNotLocal, Meaning::FalseAlarm),
+            // A machine without an IPv6 address says the same.
+            _ if self
+                .destination_address
+                .is_some_and(|to| to.to_canonical().is_ipv6()) =>
+            {
+                (CauseId::ConnectTupleDry, Meaning::Possible)
+            }
             _ if bsd => (CauseId::ConnectRangeDry, Meaning::Exhausted),
             _ => (CauseId::ConnectTupleDry, Meaning::Exhausted),
         }

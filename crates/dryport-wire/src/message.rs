@@ -22,8 +22,10 @@ mod program;
 mod tests;
 mod translated;
 
-use dryport_model::Complaint::{ConntrackFull, Event4227, Event4231, Event4266, TimeWaitOverflow};
-use dryport_model::Message;
+use dryport_model::Complaint::{
+    AddressNotAvailable, ConntrackFull, Event4227, Event4231, Event4266, TimeWaitOverflow,
+};
+use dryport_model::{Call, Message};
 
 pub use finder::Finder;
 pub use follow::{Follow, read_following};
@@ -56,7 +58,11 @@ pub fn read_line(line: &[u8]) -> Option<Message> {
         return Some(message);
     }
     message.platform = program::platform(near, &found);
-    message.call = call::find(near, &found);
+    message.call = match found.told.complaint {
+        // UDP has another errno for a lack of ports: this one is about the source address.
+        AddressNotAvailable if phrase::find(near, "dial udp").is_some() => Some(Call::Bind),
+        _ => call::find(near, &found),
+    };
     let ends = ends::find_ends(near, &found, message.call);
     message.local_port = ends.local_port;
     message.destination = ends.destination;

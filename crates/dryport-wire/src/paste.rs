@@ -264,7 +264,8 @@ impl Paste {
 
     /// What was found, and of each input what it is.
     #[must_use]
-    pub fn finish(self) -> (Findings, Vec<Input>) {
+    pub fn finish(mut self) -> (Findings, Vec<Input>) {
+        self.findings.tables.close();
         (self.findings, self.inputs)
     }
 }

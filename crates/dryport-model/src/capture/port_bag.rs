@@ -31,6 +31,14 @@ impl PortBag {
         }
     }
 
+    /// Adds every port of another bag.
+    pub(super) fn merge(&mut self, other: &Self) {
+        match &other.many {
+            Some(many) => many.iter().for_each(|port| self.insert(port)),
+            None => other.few.iter().for_each(|port| self.insert(*port)),
+        }
+    }
+
     /// The ports, each once.
     #[must_use]
     pub fn to_set(&self) -> PortSet {

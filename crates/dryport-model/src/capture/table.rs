@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Host, Map, NatFlow, PortBag, PortShown, Row};
+use super::{Host, Map, PortBag, PortShown, Row};
 use crate::{Family, PortSet, Protocol, State};
 
 /// A host, by number.
@@ -58,6 +58,21 @@ pub struct PoolUse {
 }
 
 impl Pair {
+    fn merge(&mut self, other: &Self) {
+        self.live.merge(&other.live);
+        self.waiting.merge(&other.waiting);
+        self.young.merge(&other.young);
+        self.aged.merge(&other.aged);
+        self.close_wait.merge(&other.close_wait);
+        for (process, rows) in &other.holders {
+            match self.holders.iter_mut().find(|(own, _)| own == process) {
+                Some((_, own)) => *own += rows,
+                None => self.holders.push((*process, *rows)),
+            }
+        }
+        self.holders.truncate(MOST_HOLDERS);
+    }
+
     /// At most this many ports; quick.
     #[must_use]
     pub fn at_most(&self) -> usize {
@@ -97,6 +112,9 @@ const MOST_PAIRS: usize = 1 << 17;
 const MOST_HOSTS: usize = 1 << 18;
 /// A local port with more peers than this is a server's: its peers are not kept apart.
 const MOST_PEERS: u16 = 1024;
+/// Peers of a server have automatic ports. A client's port may serve many destinations, whose ports
+/// are those of services.
+const AUTOMATIC: u16 = 10_000;
 /// Processes told of one pair.
 const MOST_HOLDERS: usize = 32;
 /// Linux takes a TIME_WAIT over when it is older than this (`tcp_tw_reuse_delay`).
@@ -118,7 +136,6 @@ pub struct Table {
     /// Local ports of UDP sockets, by address.
     udp: Map<HostId, PortBag>,
     processes: Map<ProcessId, ProcessPorts>,
-    nat: Map<(Protocol, HostId, HostId, u16), PortBag>,
 }
 
 impl Table {
@@ -171,7 +188,12 @@ impl Table {
     }
 
     fn add_to_pair(&mut self, row: &Row, port: u16, process: Option<ProcessId>) {
-        if self.is_server(port) {
+        if row
+            .remote
+            .number()
+            .is_some_and(|remote| remote >= AUTOMATIC)
+            && self.is_server(port)
+        {
             return;
         }
         let key = PairKey {
@@ -208,25 +230,66 @@ impl Table {
 
     /// Counts a peer of a local port; true once there are too many for a client.
     fn is_server(&mut self, port: u16) -> bool {
-        let peers = self
-            .peers
-            .get_or_insert_with(|| alloc::vec![0; 1 << 16].into_boxed_slice());
+        let peers = self.peers.get_or_insert_with(no_peers);
         peers.get_mut(usize::from(port)).is_some_and(|count| {
             *count = count.saturating_add(1);
             *count > MOST_PEERS
         })
     }
 
-    /// Counts a flow of a NAT.
-    pub(super) fn add_flow(&mut self, flow: &NatFlow) {
-        self.rows += 1;
-        let outside = self.host(Host::Ip(flow.outside), 0);
-        let destination = self.host(Host::Ip(flow.destination), 1);
-        let key = (flow.protocol, outside, destination, flow.destination_port);
-        if self.nat.len() < MOST_PAIRS || self.nat.contains_key(&key) {
-            self.nat.entry(key).or_default().insert(flow.port);
-        } else {
-            self.pairs_full = true;
+    /// Whether the sockets of two tables are in different states, so that the tables complete each
+    /// other: `ss state established` and `ss state time-wait`, listeners and connections.
+    pub(super) fn completes(&self, other: &Self) -> bool {
+        let tcp = |table: &Self| {
+            [Family::V4, Family::V6]
+                .iter()
+                .any(|f| table.pool(Protocol::Tcp, *f).rows > 0)
+        };
+        let overlap = self.states.iter().zip(&other.states).skip(1);
+        let mut common = overlap.filter(|(one, other)| **one > 0 && **other > 0);
+        let unknown = [self, other]
+            .iter()
+            .any(|table| table.states.first().is_some_and(|n| *n > 0));
+        tcp(self) && tcp(other) && !unknown && common.next().is_none()
+    }
+
+    /// Adds the sockets of another table.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.rows += other.rows;
+        for (own, more) in self.pools.iter_mut().zip(&other.pools) {
+            own.live.insert_all(&more.live);
+            own.waiting.insert_all(&more.waiting);
+            own.listening.insert_all(&more.listening);
+            own.bound.insert_all(&more.bound);
+            own.rows += more.rows;
+        }
+        for (own, more) in self.states.iter_mut().zip(&other.states) {
+            *own += more;
+        }
+        for (key, pair) in &other.pairs {
+            let key = PairKey {
+                source: self.host(other.host_of(key.source), 0),
+                destination: self.host(other.host_of(key.destination), 1),
+                port: key.port,
+            };
+            self.pairs.entry(key).or_default().merge(pair);
+        }
+        self.pairs_full |= other.pairs_full;
+        if let Some(more) = &other.peers {
+            let own = self.peers.get_or_insert_with(no_peers);
+            for (own, more) in own.iter_mut().zip(more) {
+                *own = own.saturating_add(*more);
+            }
+        }
+        for (host, bag) in &other.udp {
+            let host = self.host(other.host_of(*host), 0);
+            self.udp.entry(host).or_default().merge(bag);
+        }
+        for (process, ports) in &other.processes {
+            let own = self.processes.entry(*process).or_default();
+            own.all.merge(&ports.all);
+            own.close_wait.merge(&ports.close_wait);
+            own.bound.merge(&ports.bound);
         }
     }
 
@@ -269,7 +332,7 @@ impl Table {
         self.host_list
             .get(id.0 as usize)
             .copied()
-            .unwrap_or(Host::Cut)
+            .unwrap_or(Host::Other)
     }
 
     /// How the ports of a protocol and family are held.
@@ -306,16 +369,6 @@ impl Table {
         self.processes.iter().map(|(id, ports)| (*id, ports))
     }
 
-    /// NAT flows: protocol, outside address, destination, its port, and the ports taken.
-    pub fn nat(&self) -> impl Iterator<Item = (Protocol, Host, Host, u16, &PortBag)> {
-        self.nat
-            .iter()
-            .map(|((protocol, outside, destination, port), ports)| {
-                let (outside, destination) = (self.host_of(*outside), self.host_of(*destination));
-                (*protocol, outside, destination, *port, ports)
-            })
-    }
-
     /// Ports that TCP listeners hold, of both families, and those that have too many peers for a
     /// client: connections on them were accepted.
     #[must_use]
@@ -329,23 +382,40 @@ impl Table {
         ports
     }
 
+    /// Local ports of TCP clients: those of pairs, without those of servers.
+    #[must_use]
+    pub fn client_ports(&self) -> PortSet {
+        let mut held = PortSet::new();
+        for pair in self.pairs.values() {
+            for bag in [&pair.live, &pair.waiting, &pair.young, &pair.aged] {
+                bag.add_to(&mut held);
+            }
+        }
+        held.remove_all(&self.server_ports());
+        held
+    }
+
     /// Whether there were more pairs than are kept apart.
     #[must_use]
     pub const fn pairs_are_incomplete(&self) -> bool {
         self.pairs_full
     }
 
-    /// How full it is, to choose among the tables of an interval: ports held.
-    pub(super) fn fullness(&self) -> u64 {
-        let ports: u64 = self
-            .pools
-            .iter()
-            .filter(|pool| pool.rows > 0)
-            .map(|pool| u64::from(pool.held().len()))
-            .sum();
-        let nat: u64 = self.nat.values().map(|bag| bag.at_most() as u64).sum();
-        ports + nat
+    /// How full its fullest pool of TCP is: ports held.
+    pub(super) fn fullest_pool(&self) -> u32 {
+        let pools = [Family::V4, Family::V6].map(|family| self.pool(Protocol::Tcp, family));
+        let held = pools.iter().filter(|pool| pool.rows > 0);
+        held.map(|pool| pool.held().len()).max().unwrap_or(0)
     }
+
+    /// Ports of its largest pair.
+    pub(super) fn largest_pair(&self) -> usize {
+        self.pairs.values().map(Pair::at_most).max().unwrap_or(0)
+    }
+}
+
+fn no_peers() -> Box<[u16]> {
+    alloc::vec![0; 1 << 16].into_boxed_slice()
 }
 
 const fn pool(protocol: Protocol, family: Family) -> usize {

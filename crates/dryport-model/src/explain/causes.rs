@@ -23,6 +23,7 @@ const MOST_PAIRS: usize = 10;
 
 pub(super) struct Facts<'a> {
     pub(super) findings: &'a Findings,
+    pub(super) table: &'a Table,
     pub(super) platform: Platform,
     pub(super) requests: &'a [CapturedRequest],
     pub(super) ranges: &'a [RangeInForce],
@@ -123,7 +124,7 @@ fn range_of(facts: &Facts<'_>, request: &CapturedRequest) -> crate::PortRange {
 /// A request that has used up its range, or nearly.
 fn dry(facts: &Facts<'_>, request: &CapturedRequest) -> Option<Cause> {
     let ledger = &request.ledger;
-    let waiting = (ledger.time_wait + ledger.uncertain) * 2 >= ledger.taken_at_most();
+    let waiting = (ledger.time_wait + request.uncertain_waits) * 2 >= ledger.taken_at_most();
     let range = range_of(facts, request);
     let nearly = nearly(request.level);
     let left = grouped(request.headroom.at_least);
@@ -242,11 +243,7 @@ fn holders(facts: &Facts<'_>, request: &CapturedRequest) -> Vec<(u32, u32)> {
         return request.holders.clone();
     }
     let range = range_of(facts, request);
-    by_process(
-        facts.findings.tables.fullest(),
-        |ports| &ports.all,
-        |set| set.count_in(range),
-    )
+    by_process(facts.table, |ports| &ports.all, |set| set.count_in(range))
 }
 
 /// The same in a sentence.
@@ -354,7 +351,7 @@ fn bound_clients(facts: &Facts<'_>) -> Option<Cause> {
 /// TIME_WAITs make most of what is taken.
 fn time_wait(facts: &Facts<'_>, request: &CapturedRequest) -> Option<Cause> {
     let ledger = &request.ledger;
-    let waiting = ledger.time_wait + ledger.uncertain;
+    let waiting = ledger.time_wait + request.uncertain_waits;
     let of_linux = facts.platform == Platform::Linux && matches!(request.scope, Scope::Pair { .. });
     if !of_linux || waiting == 0 || waiting * 2 < ledger.taken_at_most() {
         return None;
@@ -494,7 +491,7 @@ fn overlaps_listener(facts: &Facts<'_>) -> Option<Cause> {
     if facts.platform != Platform::Linux {
         return None;
     }
-    let table = facts.findings.tables.fullest();
+    let table = facts.table;
     let mut listening = PortSet::new();
     for family in [Family::V4, Family::V6] {
         listening.insert_all(&table.pool(Protocol::Tcp, family).listening);
@@ -510,6 +507,10 @@ fn overlaps_listener(facts: &Facts<'_>) -> Option<Cause> {
         return None;
     }
     let list = inside.to_list();
+    // What is reserved already must stay reserved.
+    let mut reserved = facts.findings.reserved.clone().unwrap_or_default();
+    reserved.insert_all(&inside);
+    let reserved = reserved.to_list();
     Some(note(
         CauseId::RangeOverlapsListener,
         format!(
@@ -525,10 +526,13 @@ fn overlaps_listener(facts: &Facts<'_>) -> Option<Cause> {
         )]),
         Vec::from([Remedy {
             id: "reserve-listeners",
-            summary: "Reserve them: the kernel then gives them to no client (what is reserved \
-                      already must stay in the list)."
-                .into(),
-            command: Some(format!("sysctl -w net.ipv4.ip_local_reserved_ports={list}")),
+            summary:
+                "Reserve them: the kernel then gives them to no client. What the input shows as \
+                      reserved stays in the list; look for more on the machine."
+                    .into(),
+            command: Some(format!(
+                "sysctl -w net.ipv4.ip_local_reserved_ports={reserved}"
+            )),
             restart_needed: false,
         }]),
     ))
@@ -553,7 +557,7 @@ fn worth_a_note(count: u32, capacity: u32) -> bool {
 }
 
 fn close_wait(facts: &Facts<'_>) -> Option<Cause> {
-    let table = facts.findings.tables.fullest();
+    let table = facts.table;
     let servers = table.server_ports();
     let mut ports = PortSet::new();
     table
@@ -593,7 +597,7 @@ fn close_wait(facts: &Facts<'_>) -> Option<Cause> {
 }
 
 fn bound(facts: &Facts<'_>) -> Option<Cause> {
-    let table = facts.findings.tables.fullest();
+    let table = facts.table;
     // On Windows each connected socket shows a second row for its bind.
     let mut idle = PortSet::new();
     for family in [Family::V4, Family::V6] {

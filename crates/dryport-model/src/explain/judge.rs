@@ -5,7 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use super::parity::{self, Chosen};
 use super::range::{self, Ranges};
@@ -28,13 +28,18 @@ pub fn explain(findings: &Findings, given: &Given) -> Explanation {
     let mut assumptions = Vec::new();
     let mut contradictions = range::contradictions(findings, given);
     let platform = platform::resolve(findings, given, &mut assumptions, &mut contradictions);
-    let table = findings.tables.fullest();
+    let mut table = findings.tables.fullest();
     let mut judged = Judged::default();
     let mut time_wait_seconds = None;
     if let Some((platform, _)) = platform.filter(|_| contradictions.is_empty()) {
         let ranges = Ranges::new(findings, given, platform);
         time_wait_seconds = Some(ranges.time_wait_seconds());
-        judged = Judge::new(findings, given, platform, &ranges).judge(&mut assumptions);
+        (table, judged) = worst(findings, given, platform, &ranges);
+        assumptions.append(&mut judged.assumptions);
+        if let Some(refuted) = judged.refuted.take() {
+            contradictions.push(refuted);
+            judged.requests.clear();
+        }
         if judged.ranges.is_empty() {
             judged.ranges = told_alone(&ranges, findings);
         }
@@ -52,6 +57,7 @@ pub fn explain(findings: &Findings, given: &Given) -> Explanation {
     if let Some((platform, _)) = platform {
         causes = causes::find(&causes::Facts {
             findings,
+            table,
             platform,
             requests: &judged.requests,
             ranges: &judged.ranges,
@@ -66,6 +72,7 @@ pub fn explain(findings: &Findings, given: &Given) -> Explanation {
     let told = messages::add(
         findings,
         platform.map(|(platform, _)| platform),
+        &judged.ranges,
         &mut causes,
     );
     causes::from_reports(findings, &mut causes);
@@ -92,10 +99,31 @@ pub fn explain(findings: &Findings, given: &Given) -> Explanation {
         messages: told,
         coverage: coverage(
             findings,
+            table,
             platform.map(|(platform, _)| platform),
             judged.chosen_by_connect,
         ),
     }
+}
+
+/// The table that is judged worst, and its judgement.
+fn worst<'a>(
+    findings: &'a Findings,
+    given: &Given,
+    platform: Platform,
+    ranges: &Ranges<'_>,
+) -> (&'a Table, Judged) {
+    let mut worst: Option<(&Table, Judged)> = None;
+    for table in findings.tables.candidates() {
+        let judged = Judge::new(findings, table, given, platform, ranges).judge();
+        if worst
+            .as_ref()
+            .is_none_or(|(_, other)| judged.badness() > other.badness())
+        {
+            worst = Some((table, judged));
+        }
+    }
+    worst.unwrap_or_else(|| (findings.tables.fullest(), Judged::default()))
 }
 
 /// The worst of requests, causes and documents; unknown where nothing could be judged.
@@ -145,7 +173,12 @@ fn told_alone(ranges: &Ranges<'_>, findings: &Findings) -> Vec<RangeInForce> {
     told
 }
 
-fn coverage(findings: &Findings, platform: Option<Platform>, by_connect: bool) -> Vec<Coverage> {
+fn coverage(
+    findings: &Findings,
+    table: &Table,
+    platform: Option<Platform>,
+    by_connect: bool,
+) -> Vec<Coverage> {
     let rows = findings.tables.rows() > 0;
     let mut coverage = Vec::new();
     if !rows {
@@ -156,7 +189,7 @@ fn coverage(findings: &Findings, platform: Option<Platform>, by_connect: bool) -
         ));
         return coverage;
     }
-    if findings.tables.fullest().pairs_are_incomplete() {
+    if table.pairs_are_incomplete() {
         coverage.push(Coverage::partial(
             Fact::Sockets,
             "capture",
@@ -182,10 +215,9 @@ fn coverage(findings: &Findings, platform: Option<Platform>, by_connect: bool) -
                 .into(),
         ));
     }
-    let bound = findings.tables.fullest();
     let sees_bound = [Family::V4, Family::V6]
         .into_iter()
-        .any(|family| !bound.pool(Protocol::Tcp, family).bound.is_empty());
+        .any(|family| !table.pool(Protocol::Tcp, family).bound.is_empty());
     if !sees_bound {
         let how = match platform {
             Some(platform) if platform.is_windows() => {
@@ -212,6 +244,25 @@ pub(super) struct Judged {
     holders: Vec<(u32, u32)>,
     /// The parity of ports tells that `connect()` chose them.
     chosen_by_connect: bool,
+    assumptions: Vec<String>,
+    /// The sockets show that an assumed range is not the one in force.
+    refuted: Option<String>,
+}
+
+impl Judged {
+    /// To choose among tables: the worst level, then the most that is taken.
+    fn badness(&self) -> (bool, Level, u32) {
+        let level = self.requests.iter().map(|request| request.level).max();
+        let taken = self
+            .requests
+            .iter()
+            .map(|request| request.ledger.taken_at_most());
+        (
+            self.refuted.is_some(),
+            level.unwrap_or(Level::Ok),
+            taken.max().unwrap_or(0),
+        )
+    }
 }
 
 struct Judge<'a> {
@@ -228,11 +279,11 @@ struct Judge<'a> {
 impl<'a> Judge<'a> {
     fn new(
         findings: &'a Findings,
-        given: &'a Given,
+        table: &'a Table,
+        given: &Given,
         platform: Platform,
         ranges: &'a Ranges<'a>,
     ) -> Self {
-        let table = findings.tables.fullest();
         Self {
             findings,
             table,
@@ -244,8 +295,9 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn judge(&self, assumptions: &mut Vec<String>) -> Judged {
+    fn judge(&self) -> Judged {
         let mut judged = Judged::default();
+        let mut assumptions = Vec::new();
         let sharing = self.platform.sharing();
         for protocol in [Protocol::Tcp, Protocol::Udp] {
             let families: Vec<Family> = [Family::V4, Family::V6]
@@ -261,7 +313,9 @@ impl<'a> Judge<'a> {
                         self.pool_request(protocol, family, &mut judged);
                     }
                 }
-                (Protocol::Tcp, Sharing::ByTuple) => self.tuple_requests(&mut judged, assumptions),
+                (Protocol::Tcp, Sharing::ByTuple) => {
+                    self.tuple_requests(&mut judged, &mut assumptions)
+                }
                 (Protocol::Tcp, _) => self.source_requests(sharing, &mut judged),
                 (Protocol::Udp, _) => self.udp_request(&mut judged),
             }
@@ -269,6 +323,10 @@ impl<'a> Judge<'a> {
         for range in judged.ranges.iter().filter(|r| r.source == Source::Assumed) {
             assumptions.push(range::assumption(range, self.platform));
         }
+        judged.assumptions = assumptions;
+        let clients = self.table.client_ports();
+        let tcp = judged.ranges.iter().find(|r| r.protocol == Protocol::Tcp);
+        judged.refuted = tcp.and_then(|range| range::refuted(range, &clients));
         self.destinations(&mut judged);
         self.holders(&mut judged);
         judged
@@ -310,7 +368,11 @@ impl<'a> Judge<'a> {
                 None
             }
         };
-        let (by_bind, by_connect) = self.by_parity(range.range, &locked);
+        // Of an assumed range nobody knows the parity of the low end.
+        let (by_bind, by_connect) = match range.source {
+            Source::Assumed => (PortSet::new(), false),
+            _ => self.by_parity(range.range, &locked),
+        };
         judged.chosen_by_connect = by_connect;
         let any = ledger(range.range, |port| match class(port) {
             Some(class) => class,
@@ -335,8 +397,18 @@ impl<'a> Judge<'a> {
                 continue;
             }
             let reuse = self.reuse(key);
+            let cut = [
+                key.source_host(self.table),
+                key.destination_host(self.table),
+            ]
+            .into_iter()
+            .any(|host| matches!(host, Host::Cut(_) | Host::Other));
             let ledger = ledger(range.range, |port| {
-                class(port).unwrap_or_else(|| ports.class(port, reuse))
+                class(port).unwrap_or_else(|| match ports.class(port, reuse) {
+                    Class::Free => Class::Free,
+                    _ if cut => Class::Uncertain,
+                    class => class,
+                })
             });
             let scope = Scope::Pair {
                 source: self.host(key.source_host(self.table)),
@@ -344,7 +416,15 @@ impl<'a> Judge<'a> {
             };
             let mut request = self.request(Protocol::Tcp, None, scope, ledger);
             reuse_matters |= reuse == Reuse::Untold && ledger.uncertain > 0;
+            request.uncertain_waits = if cut { 0 } else { ledger.uncertain };
             self.settle(&mut request, reuse);
+            if cut && request.level > Level::Ok {
+                request.unsure = Some(
+                    "unless several hosts stand behind the address that is cut off; `netstat -W` or \
+                     `ss` shows it whole"
+                        .into(),
+                );
+            }
             request.holders = holders_of(pair);
             judged.requests.push(request);
         }
@@ -468,33 +548,24 @@ impl<'a> Judge<'a> {
         judged.ranges.push(range);
     }
 
-    /// UDP: a port for each socket; those of the wildcard address stand in everybody's way.
+    /// UDP: a port for each socket. One whose port is chosen for it has no address yet, so that
+    /// every other one stands in its way, whatever its address.
     fn udp_request(&self, judged: &mut Judged) {
         let (range, reserved) = self.ranges.of(Protocol::Udp, Family::V4);
-        let mut wildcard = PortSet::new();
-        let mut fullest: Option<(Host, &PortBag)> = None;
-        for (host, bag) in self.table.udp() {
-            if host == Host::Any {
-                bag.add_to(&mut wildcard);
-            } else if fullest.is_none_or(|(_, other)| other.at_most() < bag.at_most()) {
-                fullest = Some((host, bag));
-            }
-        }
-        if let Some((_, bag)) = fullest {
-            bag.add_to(&mut wildcard);
-        }
+        let mut held = PortSet::new();
+        self.table.udp().for_each(|(_, bag)| bag.add_to(&mut held));
         let ledger = ledger(range.range, |port| {
             if reserved.contains(port) {
                 Class::Reserved
-            } else if wildcard.contains(port) {
+            } else if held.contains(port) {
                 Class::InUse
             } else {
                 Class::Free
             }
         });
-        let scope = fullest.map_or(Scope::Any, |(host, _)| Scope::Source(self.host(host)));
-        let request = self.request(Protocol::Udp, None, scope, ledger);
-        judged.requests.push(request);
+        judged
+            .requests
+            .push(self.request(Protocol::Udp, None, Scope::Any, ledger));
         let known = judged.ranges.iter().any(|known| known.range == range.range);
         if !known {
             judged.ranges.push(range);
@@ -519,10 +590,15 @@ impl<'a> Judge<'a> {
         scope: Scope,
         ledger: Ledger,
     ) -> CapturedRequest {
-        let headroom = Headroom {
+        let mut headroom = Headroom {
             at_least: ledger.usable(),
             at_most: ledger.usable() + ledger.uncertain,
         };
+        // An odd range may never reach one of its ports (docs/rules.md).
+        let linux_tcp = self.platform == Platform::Linux && protocol == Protocol::Tcp;
+        if linux_tcp && ledger.total() % 2 == 1 && ledger.total() > 1 {
+            headroom.at_least = headroom.at_least.saturating_sub(1);
+        }
         CapturedRequest {
             protocol,
             family,
@@ -530,6 +606,7 @@ impl<'a> Judge<'a> {
             ledger,
             headroom,
             level: self.thresholds.at_worst(&ledger, headroom),
+            uncertain_waits: 0,
             unsure: None,
             holders: Vec::new(),
         }
@@ -642,7 +719,8 @@ pub(super) fn host_text(names: &Names, host: Host) -> String {
         Host::Any => "*".to_owned(),
         Host::Ip(address) => address.to_string(),
         Host::Name(id) => names.text(id).to_owned(),
-        Host::Cut => "(cut off)".to_owned(),
+        Host::Cut(id) => format!("{}…", names.text(id)),
+        Host::Other => "(one of many)".to_owned(),
     }
 }
 
@@ -749,9 +827,9 @@ fn ledger(range: PortRange, mut class: impl FnMut(u16) -> Class) -> Ledger {
 /// What a NAT has left for each destination.
 fn nat_requests(findings: &Findings, thresholds: &Thresholds) -> Vec<CapturedRequest> {
     let range = PortRange::NAT_DEFAULT;
-    let flows = findings.tables.fullest().nat();
+    let flows = findings.tables.nat().iter();
     let mut requests: Vec<CapturedRequest> = flows
-        .map(|(protocol, outside, destination, port, bag)| {
+        .map(|((protocol, outside, destination, port), bag)| {
             let used = bag.to_set();
             let ledger = ledger(range, |port| match used.contains(port) {
                 true => Class::InUse,
@@ -762,15 +840,16 @@ fn nat_requests(findings: &Findings, thresholds: &Thresholds) -> Vec<CapturedReq
                 at_most: ledger.free,
             };
             CapturedRequest {
-                protocol,
+                protocol: *protocol,
                 family: None,
                 scope: Scope::Nat {
-                    outside: host_text(&findings.names, outside),
-                    destination: end_text(&findings.names, destination, PortShown::Number(port)),
+                    outside: outside.to_string(),
+                    destination: SocketAddr::new(*destination, *port).to_string(),
                 },
                 ledger,
                 headroom,
                 level: thresholds.at_best(&ledger, headroom),
+                uncertain_waits: 0,
                 unsure: None,
                 holders: Vec::new(),
             }

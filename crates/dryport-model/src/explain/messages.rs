@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::causes::{evidence, nat_remedies};
 use super::remedies::{avoid, remedies_for};
 use super::settings::{table_remedies, time_wait_overflow};
-use super::{Findings, FoundMessage, MessageTold};
+use super::{Findings, FoundMessage, MessageTold, RangeInForce};
 use crate::{Call, Cause, CauseId, Complaint, Level, Meaning, Message, Platform, Remedy, grouped};
 
 /// Destinations named in a summary.
@@ -17,6 +17,7 @@ const MOST_NAMED: usize = 3;
 pub(super) fn add(
     findings: &Findings,
     platform: Option<Platform>,
+    ranges: &[RangeInForce],
     causes: &mut Vec<Cause>,
 ) -> Vec<MessageTold> {
     let meanings: Vec<(CauseId, Meaning)> = findings
@@ -28,7 +29,8 @@ pub(super) fn add(
     let mut done: Vec<CauseId> = Vec::new();
     for (id, meaning) in &meanings {
         // What may be a lack of ports is explained where one is told.
-        if done.contains(id) || (*meaning == Meaning::Possible && exhausted) {
+        let vague = *id == CauseId::WindowsTupleTimeWait && *meaning == Meaning::Possible;
+        if done.contains(id) || (vague && exhausted) {
             continue;
         }
         done.push(*id);
@@ -36,11 +38,19 @@ pub(super) fn add(
             .messages
             .iter()
             .zip(&meanings)
-            .filter(|(_, (other, m))| other == id && (*m != Meaning::Possible || !exhausted))
+            .filter(|(_, (other, m))| {
+                other == id && (*m != Meaning::Possible || !exhausted || !vague)
+            })
             .map(|(found, _)| found)
             .collect();
-        let cause = cause(*id, *meaning, &of, platform);
-        match causes.iter_mut().find(|c| c.id == *id) {
+        let meaning = meanings
+            .iter()
+            .filter(|(other, _)| other == id)
+            .map(|(_, meaning)| *meaning)
+            .min()
+            .unwrap_or(*meaning);
+        let cause = cause(*id, meaning, &of, platform, ranges);
+        match causes.iter_mut().find(|c| c.id == *id && is_of(c, &of)) {
             Some(known) => {
                 known.level = known.level.max(cause.level);
                 known.summary = format!("{} {}", known.summary, cause.summary);
@@ -63,11 +73,20 @@ pub(super) fn add(
     .collect()
 }
 
+/// Whether the messages speak of what a cause of the table is about: a pair is one destination's.
+fn is_of(cause: &Cause, messages: &[&FoundMessage]) -> bool {
+    let mut named = messages
+        .iter()
+        .filter_map(|found| found.message.destination.as_deref());
+    cause.id != CauseId::ConnectTupleDry || named.all(|to| cause.summary.contains(to))
+}
+
 fn cause(
     id: CauseId,
     meaning: Meaning,
     messages: &[&FoundMessage],
     platform: Option<Platform>,
+    ranges: &[RangeInForce],
 ) -> Cause {
     let count: u64 = messages.iter().map(|found| found.count).sum();
     if id == CauseId::ConnectTimeWaitOverflow {
@@ -96,10 +115,10 @@ fn cause(
     Cause {
         id,
         level,
-        summary: format!("{} {}", what(messages, count), meant(id, messages)),
+        summary: format!("{} {}", what(messages, count), meant(id, meaning, messages)),
         evidence: Vec::from([evidence("messages", count, "lines say so")]),
         owners: Vec::new(),
-        remedies: remedies(id, platform),
+        remedies: remedies(id, platform, ranges),
         avoid: match meaning {
             Meaning::Exhausted if !matches!(id, CauseId::NatTupleDry | CauseId::NatTableFull) => {
                 avoid(platform)
@@ -163,11 +182,15 @@ fn said(message: &Message) -> &'static str {
     }
 }
 
-fn meant(id: CauseId, messages: &[&FoundMessage]) -> String {
+fn meant(id: CauseId, meaning: Meaning, messages: &[&FoundMessage]) -> String {
     let first = messages.first().map(|found| &found.message);
     match id {
+        CauseId::ConnectTupleDry if meaning == Meaning::Possible => {
+            "either no local port was left, or this machine has no IPv6 address to reach it from, \
+             which is more frequent: `ip -6 route get ADDRESS` tells."
+        }
         CauseId::ConnectTupleDry => {
-            "connect() found no local port for that destination (or bound sockets burn the range; \
+            "connect() found no local port for its destination (or bound sockets burn the range; \
              `dryport check` on the machine tells which)."
         }
         CauseId::BindRangeDry => {
@@ -246,14 +269,20 @@ fn fixed_port(first: Option<&Message>) -> String {
     }
 }
 
-fn remedies(id: CauseId, platform: Platform) -> Vec<Remedy> {
+fn remedies(id: CauseId, platform: Platform, ranges: &[RangeInForce]) -> Vec<Remedy> {
     let advice = |id, summary: &str, command: Option<&str>| Remedy {
         id,
         summary: summary.into(),
         command: command.map(String::from),
         restart_needed: false,
     };
-    let range = platform.default_range();
+    let protocol = match id {
+        CauseId::UdpRangeDry => crate::Protocol::Udp,
+        _ => crate::Protocol::Tcp,
+    };
+    let known = ranges.iter().find(|range| range.protocol == protocol);
+    let range = known.map_or(platform.default_range(), |range| range.range);
+    let bsd = matches!(platform, Platform::MacOs | Platform::FreeBsd);
     match id {
         CauseId::ConnectTupleDry
         | CauseId::ConnectRangeDry
@@ -280,10 +309,10 @@ fn remedies(id: CauseId, platform: Platform) -> Vec<Remedy> {
         CauseId::NotExhaustionAddressNotLocal => Vec::from([advice(
             "see-addresses",
             "Compare the address in the program's settings with those of the machine.",
-            Some(if platform.is_windows() {
-                "ipconfig"
-            } else {
-                "ip address"
+            Some(match platform {
+                _ if platform.is_windows() => "ipconfig",
+                _ if bsd => "ifconfig",
+                _ => "ip address",
             }),
         )]),
         CauseId::NotExhaustionIpv6Off => Vec::from([advice(
@@ -294,10 +323,10 @@ fn remedies(id: CauseId, platform: Platform) -> Vec<Remedy> {
         CauseId::NotExhaustionFixedPortInUse => Vec::from([advice(
             "see-holder",
             "See who has the port.",
-            Some(if platform.is_windows() {
-                "netstat -anob"
-            } else {
-                "ss -tlnp"
+            Some(match platform {
+                _ if platform.is_windows() => "netstat -anob",
+                _ if bsd => "lsof -nP -iTCP -sTCP:LISTEN",
+                _ => "ss -tlnp",
             }),
         )]),
         CauseId::NotExhaustionDescriptorLimit => Vec::from([advice(

@@ -17,8 +17,11 @@ use crate::{PortRange, PortSet};
 const ENOUGH: u32 = 32;
 /// In percent; some ports are taken out of turn where others stand in the way.
 const NEARLY_ALL: u32 = 95;
-/// In percent; a few ports may be another program's.
-const HARDLY_SHARED: u32 = 98;
+/// Of the ports that `connect()` would have to share, in percent; a few may be another program's.
+const HARDLY_SHARED: u32 = 2;
+/// Ports this close together come from a range of the socket's own (`IP_LOCAL_PORT_RANGE`), whose
+/// low end decides the parity before Linux 6.8; in percent of the places they could take.
+const DENSE: u32 = 80;
 
 /// Who chose the ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +49,12 @@ pub(super) fn chosen(pairs: &[PortSet], range: PortRange, locked: &PortSet) -> C
     let sum: u32 = counted.iter().map(PortSet::len).sum();
     let first_half: u32 = counted.iter().map(|ports| ports.len().min(half)).sum();
     let all = union.len();
+    // `connect()` would use at least so many ports for two destinations.
+    let forced = first_half.saturating_sub(half);
+    let shared = sum - all;
     match () {
         () if all < ENOUGH => Chosen::Untold,
-        () if first_half > half && all * 100 >= sum * HARDLY_SHARED => Chosen::ByBind,
+        () if forced >= ENOUGH && shared * 100 <= forced * HARDLY_SHARED => Chosen::ByBind,
         () if all > half => Chosen::Untold,
         () => by_parity(&union, range),
     }
@@ -62,9 +68,19 @@ fn by_parity(ports: &PortSet, range: PortRange) -> Chosen {
         .count() as u32;
     match () {
         () if first * 100 >= all * NEARLY_ALL => Chosen::ByConnect,
-        () if (all - first) * 100 >= all * NEARLY_ALL => Chosen::ByBind,
+        () if (all - first) * 100 >= all * NEARLY_ALL && !is_dense(ports, range) => Chosen::ByBind,
         () => Chosen::Untold,
     }
+}
+
+/// Whether the ports fill a part of the range: `bind(addr, 0)` spreads them over all of it.
+fn is_dense(ports: &PortSet, range: PortRange) -> bool {
+    let (Some(lowest), Some(highest)) = (ports.iter().next(), ports.iter().last()) else {
+        return false;
+    };
+    let places = u32::from(highest - lowest) / 2 + 1;
+    let part = places * 2 * 100 < range.size() * 95;
+    part && ports.len() * 100 >= places * DENSE
 }
 
 #[cfg(test)]
@@ -84,7 +100,9 @@ mod tests {
         for low in [32768, 32769] {
             let of = |ports: PortSet| told(&[ports], low, 60999);
             assert_eq!(of(ports(2, low, 100)), Chosen::ByConnect);
-            assert_eq!(of(ports(2, low + 1, 100)), Chosen::ByBind);
+            assert_eq!(of(ports(200, low + 1, 100)), Chosen::ByBind);
+            // A range of the socket's own, that begins with the other parity.
+            assert_eq!(of(ports(2, low + 1, 100)), Chosen::Untold);
             assert_eq!(of(ports(1, low, 100)), Chosen::Untold);
             assert_eq!(of(ports(2, low, 10)), Chosen::Untold);
         }
@@ -93,6 +111,20 @@ mod tests {
     #[test]
     fn a_full_range_of_one_destination_tells_nothing() {
         assert_eq!(told(&[ports(1, 40000, 100)], 40000, 40099), Chosen::Untold);
+    }
+
+    #[test]
+    fn a_pair_that_shares_all_its_ports_with_a_large_one_was_not_bound() {
+        let large: PortSet = ports(2, 40000, 5000)
+            .iter()
+            .chain(ports(2, 40001, 4000).iter())
+            .collect();
+        let small = ports(2, 40000, 100);
+        assert_eq!(told(&[large, small.clone()], 40000, 49999), Chosen::Untold);
+        assert_eq!(
+            told(&[ports(2, 40000, 5000), small], 40000, 49999),
+            Chosen::ByConnect
+        );
     }
 
     #[test]

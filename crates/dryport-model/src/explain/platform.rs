@@ -4,8 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Clue, Findings, Given, Source};
-use crate::capture::PortShown;
+use super::{Clue, Findings, Given, Number, Source};
 use crate::{Family, Platform, PortRange, Protocol};
 
 /// Client sockets that make the old range of Windows likely.
@@ -77,34 +76,30 @@ fn refine(
     if platform != Platform::Windows || clue == Clue::Version {
         return (platform, Source::Found);
     }
-    let has_range = !findings.ranges.is_empty();
-    if !has_range && looks_like_2003(findings) {
-        assumptions.push(
-            "every client socket has a port between 1025 and 5000: Windows Server 2003 is assumed \
-             (--platform tells otherwise)"
-                .into(),
-        );
+    let has_range = findings.ranges.iter().any(|range| range.of_windows);
+    // `MaxUserPort` alone may stand on any Windows; clients below its old end tell.
+    let highest = findings
+        .number(Number::MaxUserPort)
+        .and_then(|port| u16::try_from(port).ok())
+        .unwrap_or(PortRange::WINDOWS_2003_DEFAULT.high());
+    if let Some(old) = PortRange::new(1025, highest).filter(|_| !has_range)
+        && looks_like_2003(findings, old)
+    {
+        assumptions.push(format!(
+            "every client socket has a port between 1025 and {highest}: Windows Server 2003 is \
+             assumed (--platform tells otherwise)"
+        ));
         return (Platform::Windows2003, Source::Assumed);
     }
     (platform, Source::Found)
 }
 
-fn looks_like_2003(findings: &Findings) -> bool {
-    let old = PortRange::WINDOWS_2003_DEFAULT;
+fn looks_like_2003(findings: &Findings, old: PortRange) -> bool {
     let table = findings.tables.fullest();
-    let servers = table.server_ports();
-    let mut held = crate::PortSet::new();
-    for (_, pair) in table
-        .pairs()
-        .filter(|(key, _)| matches!(key.port, PortShown::Number(_)))
-    {
-        for bag in [&pair.live, &pair.waiting, &pair.young, &pair.aged] {
-            bag.add_to(&mut held);
-        }
-    }
-    held.remove_all(&servers);
-    let inside = held.count_in(old);
+    let held = table.client_ports();
+    let below = PortRange::new(old.low(), PortRange::IANA_DYNAMIC.low() - 1);
+    let telling = below.map_or(0, |below| held.count_in(below));
     let above = held.iter().any(|port| port > old.high());
     let bound = &table.pool(Protocol::Tcp, Family::V4).bound;
-    !above && bound.iter().all(|port| port <= old.high()) && inside as usize >= ENOUGH_CLIENTS
+    !above && bound.iter().all(|port| port <= old.high()) && telling as usize >= ENOUGH_CLIENTS
 }

@@ -54,7 +54,8 @@ impl<'a> Ranges<'a> {
         if let Some(range) = self.given.range {
             return (range, Source::Given);
         }
-        let found = matching(self.findings, protocol, family).next();
+        let found = matching(self.findings, protocol, family)
+            .find(|found| found.of_windows == self.platform.is_windows());
         if let Some(range) = found
             .map(|found| found.range)
             .filter(|_| !self.platform.is_old_windows())
@@ -139,11 +140,15 @@ pub(super) fn contradictions(findings: &Findings, given: &Given) -> Vec<String> 
     let mut told: Vec<(PortRange, PortRange)> = Vec::new();
     let mut sentences = Vec::new();
     for (protocol, family, name) in all {
-        let mut found = matching(findings, protocol, family).map(|found| found.range);
+        let mut found = matching(findings, protocol, family);
         let Some(first) = found.next() else { continue };
-        let Some(other) = found.find(|other| *other != first) else {
+        let unlike = |other: &&super::FoundRange| {
+            other.range != first.range && other.of_windows == first.of_windows
+        };
+        let Some(other) = found.find(unlike) else {
             continue;
         };
+        let (first, other) = (first.range, other.range);
         if !told.contains(&(first, other)) {
             sentences.push(format!(
                 "the input gives two ranges for {name}, {first} and {other}: leave one out, or say \
@@ -153,6 +158,26 @@ pub(super) fn contradictions(findings: &Findings, given: &Given) -> Vec<String> 
         }
     }
     sentences
+}
+
+/// Client ports outside of an assumed range that show that it is not the one in force.
+const REFUTING: u32 = 32;
+
+/// Whether the sockets of the input refute an assumed range: a fifth of the client ports, and enough
+/// of them, lie outside.
+pub(super) fn refuted(range: &RangeInForce, clients: &PortSet) -> Option<String> {
+    let all = clients.len();
+    let outside = all - clients.count_in(range.range);
+    let refutes = range.source == Source::Assumed && outside >= REFUTING && outside * 5 >= all;
+    refutes.then(|| {
+        format!(
+            "{} of {} client ports lie outside of {}, the default range: another one is in force; \
+             add it to the input, or say --range LOW-HIGH",
+            crate::grouped(outside),
+            crate::grouped(all),
+            range.range
+        )
+    })
 }
 
 /// What was assumed of a range, in words.

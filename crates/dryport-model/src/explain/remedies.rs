@@ -8,6 +8,9 @@ use alloc::vec::Vec;
 
 use crate::{Family, Platform, PortRange, Protocol, Remedy};
 
+/// A range that grows by less than this is not worth a change.
+const LITTLE: u32 = 1000;
+
 const PARAMETERS: &str = r"HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters";
 
 /// Remedies for a lack of TCP ports on a platform. `wait`: TIME_WAITs hold many of them.
@@ -66,9 +69,12 @@ pub(super) fn widen(
     range: PortRange,
 ) -> Option<Remedy> {
     let (summary, command, restart) = match platform {
-        Platform::Linux if range.low() <= 16384 && range.high() >= 60999 => return None,
         Platform::Linux => {
-            let high = range.high().max(60999);
+            let (low, high) = (range.low().min(16384), range.high().max(60999) | 1);
+            let low = low & !1;
+            if u32::from(high - low) + 1 <= range.size() + LITTLE {
+                return None;
+            }
             (
                 "Widen net.ipv4.ip_local_port_range, at once and without a restart (both ends from \
                  1 to 65535, the lower one not below ip_unprivileged_port_start, one even and one \
@@ -76,14 +82,17 @@ pub(super) fn widen(
                  ip_local_reserved_ports first."
                     .into(),
                 format!(
-                    "sysctl -w net.ipv4.ip_local_port_range=\"16384 {}\"",
-                    high | 1
+                    "sysctl -w net.ipv4.ip_local_port_range=\"{low} {high}\""
                 ),
                 false,
             )
         }
-        Platform::Windows if range.low() <= 10000 && range.high() >= 65534 => return None,
         Platform::Windows => {
+            let start = range.low().min(10000);
+            let count = 65536 - u32::from(start);
+            if count <= range.size() + LITTLE {
+                return None;
+            }
             let family = match family {
                 Family::V4 => "ipv4",
                 Family::V6 => "ipv6",
@@ -94,7 +103,7 @@ pub(super) fn widen(
                  its port inside."
                     .into(),
                 format!(
-                    "netsh int {family} set dynamicport {} start=10000 num=55536",
+                    "netsh int {family} set dynamicport {} start={start} num={count}",
                     protocol.name()
                 ),
                 false,

@@ -142,7 +142,11 @@ fn of_a_port(line: &[u8], found: &Found) -> Option<Call> {
 fn by_shape(line: &[u8], found: &Found) -> Option<Call> {
     let connects = matches!(
         found.told.complaint,
-        Complaint::AddressInUse | Complaint::AddressNotAvailable | Complaint::NoBufferSpace
+        Complaint::AddressInUse
+            | Complaint::AddressNotAvailable
+            | Complaint::NoBufferSpace
+            // .NET puts the destination behind a connect() that a firewall forbids.
+            | Complaint::AccessForbidden
     );
     let behind = after(line, found.end, 160);
     // In other languages the fragment does not reach to the sentence's end.

@@ -55,6 +55,7 @@ static LEADS: Phrases<Next> = Phrases::new(&[
     ("onnect ECONNREFUSED ", Next::Destination),
     ("onnect ETIMEDOUT ", Next::Destination),
     ("onnect EMFILE ", Next::Destination),
+    ("server at \"localhost\" (", Next::Destination),
     ("dial tcp ", Next::Destination),
     ("dial tcp4 ", Next::Destination),
     ("dial tcp6 ", Next::Destination),

@@ -137,10 +137,27 @@ pub fn read_following(line: &[u8]) -> Option<Follow> {
     if let Some(detail) = detail(line) {
         return Some(detail);
     }
+    if let Some(asked) = libpq(line) {
+        return Some(asked);
+    }
     let call = FRAMES.hits(line).next().map(|hit| hit.tells);
     let shows_a_call = line.starts_with(b"sock") || line.starts_with(b"self.sock");
     (is_frame(line) || (shows_a_call && call.is_some())).then_some(Follow {
         call,
+        ..Follow::default()
+    })
+}
+
+/// `Is the server running on host "localhost" (::1) and accepting`, under PostgreSQL's "could not
+/// connect to server".
+fn libpq(line: &[u8]) -> Option<Follow> {
+    let host = line.strip_prefix(b"Is the server running on host \"")?;
+    let open = memchr::memchr(b'(', host)?;
+    let address = host.get(open + 1..)?.split(|byte| *byte == b')').next()?;
+    endpoint::address(address)?;
+    Some(Follow {
+        call: Some(Call::Connect),
+        destination: Some(endpoint::joined(address, None)),
         ..Follow::default()
     })
 }

@@ -66,7 +66,7 @@ pub(super) fn host_of(word: &[u8], names: &mut Names) -> Option<(Host, Option<Fa
             None => bare
                 .iter()
                 .all(|byte| byte.is_ascii_hexdigit() || b":.".contains(byte))
-                .then_some((Host::Cut, Some(Family::V6))),
+                .then(|| (Host::Cut(names.id(ascii(bare))), Some(Family::V6))),
         };
     }
     if let Some(address) = ipv4(bare).filter(|_| scope) {
@@ -189,7 +189,7 @@ mod tests {
             ),
             (
                 "2001:db8:aaaa:bbb:::1",
-                Host::Cut,
+                Host::Cut(dryport_model::capture::NameId(0)),
                 port(1),
                 Some(Family::V6),
             ),

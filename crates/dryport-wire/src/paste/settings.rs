@@ -105,6 +105,7 @@ pub(super) fn take(
                 protocol: None,
                 family: None,
                 range,
+                of_windows: false,
             });
         }
         Key::Reserved => {

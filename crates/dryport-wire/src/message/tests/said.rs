@@ -34,6 +34,7 @@ const OVERFLOW: &str = "connect.time-wait-overflow";
 
 #[rustfmt::skip]
 pub(super) const DOTNET: &[Said] = &[
+    ("SocketException (10013): An attempt was made to access a socket in a way forbidden by its access permissions. [::ffff:10.0.0.1]:443", AccessForbidden, Some(Connect), None, Some("[::ffff:10.0.0.1]:443"), REFUSED),
     ("{\"Exception\":\"System.Net.Http.HttpRequestException: Cannot assign requested address (api.example:443)\\n ---> System.Net.Sockets.SocketException (99): Cannot assign requested address\"}", AddressNotAvailable, Some(Connect), None, Some("api.example:443"), DRY),
     ("System.Net.Sockets.SocketException (10048): Only one usage of each socket address (protocol/network address/port) is normally permitted.", AddressInUse, None, None, None, WINDOWS),
     ("System.Net.Sockets.SocketException (10048): Only one usage of each socket address (protocol/network address/port) is normally permitted. [::ffff:10.0.0.1]:443", AddressInUse, Some(Connect), None, Some("[::ffff:10.0.0.1]:443"), WINDOWS),
@@ -79,6 +80,7 @@ pub(super) const JAVA: &[Said] = &[
 
 #[rustfmt::skip]
 pub(super) const GO: &[Said] = &[
+    ("dial udp 10.0.0.2:53: connect: cannot assign requested address", AddressNotAvailable, Some(Bind), None, Some("10.0.0.2:53"), NOT_LOCAL),
     ("dial tcp 10.0.0.5:6379: connect: cannot assign requested address", AddressNotAvailable, Some(Connect), None, Some("10.0.0.5:6379"), DRY),
     ("Get \"http://api.example/v1\": dial tcp 10.0.0.5:80: connect: cannot assign requested address", AddressNotAvailable, Some(Connect), None, Some("10.0.0.5:80"), DRY),
     ("dial tcp 127.0.0.6:0->10.0.0.5:80: bind: address already in use", AddressInUse, Some(Bind), Some(0), Some("10.0.0.5:80"), BIND_DRY),
@@ -100,6 +102,7 @@ pub(super) const GO: &[Said] = &[
 
 #[rustfmt::skip]
 pub(super) const SCRIPTS: &[Said] = &[
+    ("connection to server at \"localhost\" (::1), port 5432 failed: Cannot assign requested address", AddressNotAvailable, Some(Connect), None, Some("::1"), IPV6_OFF),
     ("Error: connect EADDRNOTAVAIL 10.0.0.5:80 - Local (10.128.0.3:0)", AddressNotAvailable, Some(Connect), Some(0), Some("10.0.0.5:80"), DRY),
     ("Error: listen EADDRINUSE: address already in use :::3000", AddressInUse, Some(Listen), Some(3000), None, FIXED),
     ("Error: listen EADDRINUSE: address already in use 127.0.0.1:3000", AddressInUse, Some(Listen), Some(3000), None, FIXED),

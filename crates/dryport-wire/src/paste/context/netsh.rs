@@ -117,6 +117,7 @@ impl Context {
             protocol: command.protocol.or_else(|| protocol_above(line.above)),
             family: command.family,
             range,
+            of_windows: true,
         });
         self.netsh.announced = 0;
         true
@@ -149,6 +150,7 @@ impl Context {
             protocol,
             family: self.command.family,
             range,
+            of_windows: true,
         });
         true
     }

@@ -3,7 +3,7 @@
 
 use alloc::string::String;
 
-use dryport_model::capture::{End, Names, PortShown, Row};
+use dryport_model::capture::{End, Host, Names, PortShown, Row};
 use dryport_model::{Family, Protocol, State};
 
 use super::{Found, Read};
@@ -75,7 +75,10 @@ fn pair(words: &Words<'_>, at: usize, names: &mut Names) -> Option<(End, Family)
         return None;
     }
     let (host, family) = match cut {
-        true => (dryport_model::capture::Host::Cut, Some(Family::V6)),
+        true => (
+            Host::Cut(names.id(&String::from_utf8_lossy(address))),
+            Some(Family::V6),
+        ),
         false => end::host_of(address, names)?,
     };
     Some((End { host, port }, family.unwrap_or(Family::V4)))
