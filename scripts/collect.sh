@@ -143,14 +143,19 @@ bsd() {
     show netstat -an -p udp
 }
 
-cat << 'END'
+all() {
+    cat << 'END'
 # Collected by collect.sh of dryport, for `dryport explain`: the system's release, settings that
 # bear on ports, and TCP and UDP sockets with their IP addresses, ports and processes. No host name,
 # user, environment, argument or content is in it. Look through it before you send it.
 END
-show uname -s -r
-case $(uname -s) in
-    Linux) linux ;;
-    *) bsd ;;
-esac
+    show uname -s -r
+    case $(uname -s) in
+        Linux) linux ;;
+        *) bsd ;;
+    esac
+}
+
+# A process may have any name: nothing in it shall move the cursor of who looks through this.
+all | tr -d '\000-\010\013-\037\177'
 exit 0

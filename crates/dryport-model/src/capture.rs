@@ -27,6 +27,11 @@ pub(crate) type Map<K, V> = HashMap<K, V, FixedState>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameId(pub u32);
 
+impl NameId {
+    /// One of many that are not kept apart.
+    pub const MANY: Self = Self(u32::MAX);
+}
+
 /// A host as a row shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Host {
@@ -137,13 +142,13 @@ pub struct Names {
 const MOST_NAMES: usize = 1 << 16;
 
 impl Names {
-    /// The id of a text. Past the limit all are one.
+    /// The id of a text. Past the limit all are one, [`NameId::MANY`].
     pub fn id(&mut self, text: &str) -> NameId {
         if let Some(id) = self.ids.get(text) {
             return *id;
         }
         if self.texts.len() >= MOST_NAMES {
-            return NameId(0);
+            return NameId::MANY;
         }
         let id = NameId(self.texts.len() as u32);
         self.texts.push(text.into());

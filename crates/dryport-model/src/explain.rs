@@ -14,10 +14,13 @@ use crate::{
 };
 
 mod causes;
+mod coverage;
 mod judge;
 mod messages;
+mod nat;
 mod parity;
 mod platform;
+mod ports;
 mod range;
 mod remedies;
 mod settings;
@@ -137,6 +140,12 @@ pub struct Findings {
     pub clues: Vec<(Clue, Platform)>,
 }
 
+/// Documents of dryport that are kept.
+const MOST_REPORTS: usize = 64;
+/// Ranges that are kept: two different ones contradict each other already.
+const MOST_RANGES: usize = 16;
+/// Excluded ranges that are kept; a machine has some dozens.
+const MOST_EXCLUDED: usize = 2048;
 /// Different messages kept apart.
 const MOST_MESSAGES: usize = 256;
 
@@ -165,8 +174,27 @@ impl Findings {
 
     /// Remembers a range, once.
     pub fn range(&mut self, range: FoundRange) {
-        if !self.ranges.contains(&range) {
+        if self.ranges.len() < MOST_RANGES && !self.ranges.contains(&range) {
             self.ranges.push(range);
+        }
+    }
+
+    /// Remembers a range that nobody gets.
+    pub fn exclude(&mut self, range: FoundRange) {
+        if self.excluded.len() < MOST_EXCLUDED && !self.excluded.contains(&range) {
+            self.excluded.push(range);
+        }
+    }
+
+    /// Remembers a document of dryport. Of many the worst are kept.
+    pub fn report(&mut self, report: FoundReport) {
+        if self.reports.len() < MOST_REPORTS {
+            self.reports.push(report);
+            return;
+        }
+        let mildest = self.reports.iter_mut().min_by_key(|known| known.level);
+        if let Some(known) = mildest.filter(|known| known.level < report.level) {
+            *known = report;
         }
     }
 

@@ -210,7 +210,7 @@ impl Paste {
         lines::each(
             piece.text(),
             (&piece.hits, hits),
-            piece.is_last,
+            (piece.continues, piece.is_last),
             &mut self.context,
             &mut self.findings,
             input,

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 
@@ -23,14 +23,28 @@ const AHEAD: usize = 2;
 /// Answers the command.
 pub fn run(args: &ExplainArgs, output: &Output) -> Result<Exit, Failure> {
     if args.list {
+        no_document(output, "--list")?;
         return list(output);
     }
     if let [only] = args.inputs.as_slice()
         && let Some(id) = only.to_str().and_then(CauseId::from_name)
         && !only.exists()
     {
+        no_document(output, "the page of a cause")?;
         output.write(|out| out.write_all(page::page(id).as_bytes()))?;
         return Ok(Exit::Ok);
+    }
+    let cause = |path: &PathBuf| {
+        path.to_str()
+            .and_then(CauseId::from_name)
+            .filter(|_| !path.exists())
+    };
+    if args.inputs.iter().any(|path| cause(path).is_some()) {
+        return Err(Failure::CommandLine {
+            wrong: "the id of a cause stands alone".into(),
+            hint: "`dryport explain CAUSE-ID` prints one page; `dryport explain FILE…` reads files"
+                .into(),
+        });
     }
     let (findings, inputs) = read_all(args)?;
     refuse_nothing(&inputs)?;
@@ -50,6 +64,17 @@ pub fn run(args: &ExplainArgs, output: &Output) -> Result<Exit, Failure> {
         (false, false) => out.write_all(text::explain(&explained, output.screen).as_bytes()),
     })?;
     Ok(explanation.level.into())
+}
+
+/// Pages and lists are texts.
+fn no_document(output: &Output, what: &str) -> Result<(), Failure> {
+    if !output.json {
+        return Ok(());
+    }
+    Err(Failure::CommandLine {
+        wrong: format!("{what} has no --json"),
+        hint: "it is text for people".into(),
+    })
 }
 
 fn list(output: &Output) -> Result<Exit, Failure> {
@@ -83,7 +108,13 @@ fn read_one(path: &Path, paste: &mut Paste) -> Result<(), Failure> {
         if stdin.is_terminal() {
             tell("paste it here, then press Ctrl-D");
         }
-        return read(stdin, "standard input", paste);
+        let is_terminal = stdin.is_terminal();
+        read(stdin, "standard input", paste)?;
+        if is_terminal {
+            // What was pasted may not end its last line.
+            tell("");
+        }
+        return Ok(());
     }
     let name = printable(path.as_os_str().as_encoded_bytes());
     let failed = |source| Failure::Input {

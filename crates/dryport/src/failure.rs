@@ -89,7 +89,7 @@ pub enum Failure {
         name: String,
     },
     /// The inputs of `explain` hold nothing that it knows.
-    #[error("{name} holds nothing that is known here, in {lines} lines")]
+    #[error("{name} holds nothing that is known here, in {lines} line{}", if *lines == 1 { "" } else { "s" })]
     UnknownInput {
         /// The inputs, as shown.
         name: String,

@@ -288,6 +288,8 @@ fn wrong_usage_is_told() {
         (&["--range", "9-5"], "9-5"),
         (&["--range", "0-0"], "0-0"),
         (&["--list", "x"], "--list"),
+        (&["--list", "--json"], "--json"),
+        (&["connect.slow", "leak.bound"], "stands alone"),
     ] {
         let output = run(arguments);
         assert_eq!(output.status.code(), Some(64), "{arguments:?}");
@@ -296,6 +298,78 @@ fn wrong_usage_is_told() {
             "{output:?}"
         );
     }
+}
+
+#[test]
+fn a_document_in_one_line_is_read_whatever_its_length() {
+    let records: Vec<String> = (49_152..=65_535_u32)
+        .map(|port| {
+            format!(
+                "{{\"LocalAddress\":\"192.0.2.10\",\"LocalPort\":{port},\"OwningProcess\":4,\
+                 \"RemoteAddress\":\"198.51.100.7\",\"RemotePort\":443,\"State\":5}}"
+            )
+        })
+        .collect();
+    let text = format!("[{}]", records.join(","));
+    assert!(text.len() > 1 << 20);
+    let document = document(&paste(&["--json"], text.as_bytes()));
+    assert_eq!(document["inputs"][0]["rows"], 16_384);
+    assert_eq!(document["inputs"][0]["lines"], 1);
+    assert_eq!(document["requests"][0]["headroom"]["at_least"], 0);
+}
+
+#[test]
+fn colours_and_marks_in_the_middle_hide_no_row() {
+    let rows: String = (50_000..50_100)
+        .map(|port| format!("\x1b[32mESTAB\x1b[0m 0 0 10.0.0.1:{port} 10.9.9.9:443\n"))
+        .collect();
+    let text = format!("hello\n\u{feff}net.ipv4.ip_local_port_range = 50000 50099\n{rows}");
+    let output = paste(&["--json"], text.as_bytes());
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[test]
+fn tables_of_different_states_are_one_and_the_worst_of_others_counts() {
+    let row = |state: &str, port: u16| format!("{state} 0 0 10.0.0.1:{port} 10.9.9.9:443\n");
+    let head = "State Recv-Q Send-Q Local Address:Port Peer Address:Port\n";
+    let range = "net.ipv4.ip_local_port_range = 50000 50099\n";
+    let (one, other): (String, String) = (
+        (50_000..50_050).map(|port| row("ESTAB", port)).collect(),
+        (50_050..50_100)
+            .map(|port| row("TIME-WAIT", port))
+            .collect(),
+    );
+    let both = document(&paste(
+        &["--json"],
+        format!("{range}{head}{one}\n{head}{other}").as_bytes(),
+    ));
+    assert_eq!(both["level"], "critical", "{both}");
+    assert_eq!(both["tables"], 1);
+    // The same states come again: later, and fewer.
+    let full: String = (50_000..50_100).map(|port| row("ESTAB", port)).collect();
+    let later = format!("{range}{head}{full}\n{head}{one}");
+    let worst = document(&paste(&["--json"], later.as_bytes()));
+    assert_eq!(
+        (&worst["level"], &worst["tables"]),
+        (&"critical".into(), &2.into()),
+        "{worst}"
+    );
+}
+
+#[test]
+fn sockets_outside_of_an_assumed_range_refute_it() {
+    let rows: String = (1024..3000)
+        .map(|port| format!("TIME-WAIT 0 0 10.0.0.1:{port} 10.9.9.9:443\n"))
+        .collect();
+    let output = paste(&["--json"], rows.as_bytes());
+    assert_eq!(output.status.code(), Some(3));
+    let told = document(&output)["contradictions"][0].to_string();
+    assert!(
+        told.contains("1,976 of 1,976 client ports lie outside"),
+        "{told}"
+    );
+    let given = paste(&["--json", "--range", "1024-3000"], rows.as_bytes());
+    assert_eq!(given.status.code(), Some(2));
 }
 
 #[test]

@@ -3,12 +3,17 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::{Host, Map, PortBag, PortShown, Row};
+use super::{Host, Map, NameId, PortBag, PortShown, Row};
 use crate::{Family, PortSet, Protocol, State};
 
 /// A host, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostId(u32);
+
+impl HostId {
+    /// One of many that are not kept apart.
+    const MANY: Self = Self(u32::MAX);
+}
 
 /// A process, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -98,8 +103,10 @@ impl PoolUse {
 /// The ports of one process.
 #[derive(Clone, Debug, Default)]
 pub struct ProcessPorts {
-    /// All of them.
+    /// Of TCP.
     pub all: PortBag,
+    /// Of UDP.
+    pub udp: PortBag,
     /// Of sockets in CLOSE_WAIT.
     pub close_wait: PortBag,
     /// Of bound, idle sockets.
@@ -107,7 +114,7 @@ pub struct ProcessPorts {
 }
 
 /// Pairs kept apart; rows of further pairs count in the pools alone.
-const MOST_PAIRS: usize = 1 << 17;
+const MOST_PAIRS: usize = 1 << 16;
 /// Hosts kept apart; the others are one.
 const MOST_HOSTS: usize = 1 << 18;
 /// A local port with more peers than this is a server's: its peers are not kept apart.
@@ -179,6 +186,10 @@ impl Table {
 
     fn add_to_process(&mut self, process: ProcessId, row: &Row, port: u16) {
         let ports = self.processes.entry(process).or_default();
+        if row.protocol == Protocol::Udp {
+            ports.udp.insert(port);
+            return;
+        }
         ports.all.insert(port);
         match row.state {
             Some(State::CloseWait) => ports.close_wait.insert(port),
@@ -201,6 +212,18 @@ impl Table {
             destination: self.host(row.remote.host, 1),
             port: row.remote.port,
         };
+        let many = |host: Host| match host {
+            Host::Name(id) | Host::Cut(id) => id == NameId::MANY,
+            _ => false,
+        };
+        let lost = many(row.local.host)
+            || many(row.remote.host)
+            || row.remote.port == PortShown::Name(NameId::MANY)
+            || [key.source, key.destination].contains(&HostId::MANY);
+        if lost {
+            self.pairs_full = true;
+            return;
+        }
         if self.pairs.len() >= MOST_PAIRS && !self.pairs.contains_key(&key) {
             self.pairs_full = true;
             return;
@@ -288,6 +311,7 @@ impl Table {
         for (process, ports) in &other.processes {
             let own = self.processes.entry(*process).or_default();
             own.all.merge(&ports.all);
+            own.udp.merge(&ports.udp);
             own.close_wait.merge(&ports.close_wait);
             own.bound.merge(&ports.bound);
         }
@@ -301,7 +325,7 @@ impl Table {
             return *id;
         }
         if self.host_list.len() >= MOST_HOSTS && !self.hosts.contains_key(&host) {
-            return HostId(u32::MAX);
+            return HostId::MANY;
         }
         let next = HostId(self.host_list.len() as u32);
         let id = *self.hosts.entry(host).or_insert(next);

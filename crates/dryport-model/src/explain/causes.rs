@@ -233,7 +233,10 @@ fn dry(facts: &Facts<'_>, request: &CapturedRequest) -> Option<Cause> {
         evidence,
         owners: owners(&holders(facts, request)),
         remedies,
-        avoid: avoid(facts.platform),
+        avoid: match request.protocol {
+            Protocol::Tcp if waiting || facts.platform.is_windows() => avoid(facts.platform),
+            _ => Vec::new(),
+        },
     })
 }
 
@@ -243,23 +246,34 @@ fn holders(facts: &Facts<'_>, request: &CapturedRequest) -> Vec<(u32, u32)> {
         return request.holders.clone();
     }
     let range = range_of(facts, request);
-    by_process(facts.table, |ports| &ports.all, |set| set.count_in(range))
+    by_process(
+        facts.table,
+        |ports| match request.protocol {
+            Protocol::Tcp => &ports.all,
+            Protocol::Udp => &ports.udp,
+        },
+        |set| set.count_in(range),
+    )
 }
 
 /// The same in a sentence.
 fn rate(facts: &Facts<'_>, request: &CapturedRequest) -> String {
+    let (ports, wait) = (request.ledger.capacity(), facts.time_wait_seconds.max(1));
+    let rate = match ports / wait {
+        0 => format!("one new connection every {} s", wait.div_ceil(ports.max(1))),
+        1 => "one new connection a second".into(),
+        rate => format!("{} new connections a second", grouped(rate)),
+    };
     format!(
-        " {} ports carry {} new connections a second for long, if each waits {} s.",
-        grouped(request.ledger.capacity()),
-        grouped(request.ledger.capacity() / facts.time_wait_seconds.max(1)),
-        facts.time_wait_seconds
+        " {} ports sustain {rate}, if each waits {wait} s.",
+        grouped(ports)
     )
 }
 
 /// What the range can carry when each connection leaves a TIME_WAIT.
 fn sustainable(facts: &Facts<'_>, request: &CapturedRequest) -> Option<Evidence> {
     let per_second = request.ledger.capacity() / facts.time_wait_seconds.max(1);
-    (request.protocol == Protocol::Tcp).then(|| {
+    (request.protocol == Protocol::Tcp && per_second > 0).then(|| {
         evidence(
             "sustainable_per_second",
             per_second.into(),
@@ -271,7 +285,8 @@ fn sustainable(facts: &Facts<'_>, request: &CapturedRequest) -> Option<Evidence>
     })
 }
 
-fn reuse_sockets() -> Remedy {
+/// Fewer sockets.
+pub(super) fn reuse_sockets() -> Remedy {
     Remedy {
         id: "reuse-sockets",
         summary: "Send to many destinations from one UDP socket instead of opening one for each."
@@ -401,13 +416,21 @@ fn narrow(facts: &Facts<'_>) -> Option<Cause> {
     Some(Cause {
         id: CauseId::RangeNarrow,
         level: request.level,
-        summary: format!(
-            "Only {} ports may be used: the range is {range}{excluded}; {} starts with {default} \
-             ({}).",
-            grouped(request.ledger.capacity()),
-            facts.platform.title(),
-            grouped(default.size())
-        ),
+        summary: if range == default {
+            format!(
+                "Only {} ports may be used: {range} is what {} starts with{excluded}.",
+                grouped(request.ledger.capacity()),
+                facts.platform.title()
+            )
+        } else {
+            format!(
+                "Only {} ports may be used: the range is {range}{excluded}; {} starts with {default} \
+                 ({}).",
+                grouped(request.ledger.capacity()),
+                facts.platform.title(),
+                grouped(default.size())
+            )
+        },
         evidence: ledger_evidence(request),
         owners: Vec::new(),
         remedies: widen(

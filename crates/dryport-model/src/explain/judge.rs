@@ -1,22 +1,23 @@
 //! From findings to requests, levels and causes.
 
-use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use core::net::{IpAddr, SocketAddr};
 
+use super::coverage::coverage;
+use super::nat::nat_requests;
 use super::parity::{self, Chosen};
+use super::ports::{Ports, Reuse, end_text, host_text, ledger};
 use super::range::{self, Ranges};
 use super::{
     CapturedRequest, DestinationUse, Explanation, Findings, Given, MessageTold, Number,
     RangeInForce, Scope, Source, causes, messages, platform, settings,
 };
-use crate::capture::{Host, HostId, Names, Pair, PairKey, PortBag, PortShown, ProcessId, Table};
+use crate::capture::{Host, HostId, Names, Pair, PairKey, PortShown, ProcessId, Table};
 use crate::{
-    Class, Coverage, Fact, Family, Headroom, Ledger, Level, MOST_REQUESTS, Platform, PortRange,
-    PortSet, Protocol, Sharing, Thresholds,
+    Class, Family, Headroom, Ledger, Level, MOST_REQUESTS, Platform, PortRange, PortSet, Protocol,
+    Sharing, Thresholds,
 };
 
 /// Destinations told.
@@ -173,67 +174,6 @@ fn told_alone(ranges: &Ranges<'_>, findings: &Findings) -> Vec<RangeInForce> {
     told
 }
 
-fn coverage(
-    findings: &Findings,
-    table: &Table,
-    platform: Option<Platform>,
-    by_connect: bool,
-) -> Vec<Coverage> {
-    let rows = findings.tables.rows() > 0;
-    let mut coverage = Vec::new();
-    if !rows {
-        coverage.push(Coverage::none(
-            Fact::Sockets,
-            "capture",
-            "the input holds no table of sockets".into(),
-        ));
-        return coverage;
-    }
-    if table.pairs_are_incomplete() {
-        coverage.push(Coverage::partial(
-            Fact::Sockets,
-            "capture",
-            "more destinations than are kept apart; the rarest may be missing".into(),
-        ));
-    } else {
-        coverage.push(Coverage::full(Fact::Sockets, "capture"));
-    }
-    if platform == Some(Platform::Linux) && by_connect {
-        coverage.push(Coverage::partial(
-            Fact::BindBuckets,
-            "parity",
-            "the parity of the busiest pairs' ports is that of connect(), so these are shared \
-             between destinations; for others a capture does not tell"
-                .into(),
-        ));
-    } else if platform == Some(Platform::Linux) {
-        coverage.push(Coverage::none(
-            Fact::BindBuckets,
-            "capture",
-            "a capture does not tell whether a client's port was bound before connect() and is \
-             locked for everybody; `dryport check` on the machine does"
-                .into(),
-        ));
-    }
-    let sees_bound = [Family::V4, Family::V6]
-        .into_iter()
-        .any(|family| !table.pool(Protocol::Tcp, family).bound.is_empty());
-    if !sees_bound {
-        let how = match platform {
-            Some(platform) if platform.is_windows() => {
-                "no bound, idle socket is in it: `netstat -anoq` or `Get-NetTCPConnection -State \
-                 Bound` would show them"
-            }
-            Some(Platform::Linux) => {
-                "no bound, idle socket is in it: `dryport see` shows them, netstat does not"
-            }
-            _ => "no bound, idle socket is in it: netstat does not show them",
-        };
-        coverage.push(Coverage::none(Fact::BoundIdle, "capture", how.into()));
-    }
-    coverage
-}
-
 /// What came of a table.
 #[derive(Default)]
 pub(super) struct Judged {
@@ -314,7 +254,7 @@ impl<'a> Judge<'a> {
                     }
                 }
                 (Protocol::Tcp, Sharing::ByTuple) => {
-                    self.tuple_requests(&mut judged, &mut assumptions)
+                    self.tuple_requests(&mut judged, &mut assumptions);
                 }
                 (Protocol::Tcp, _) => self.source_requests(sharing, &mut judged),
                 (Protocol::Udp, _) => self.udp_request(&mut judged),
@@ -711,151 +651,4 @@ fn holders_of(pair: &Pair) -> Vec<(u32, u32)> {
         .collect();
     holders.sort_by_key(|(id, rows)| (Reverse(*rows), *id));
     holders
-}
-
-/// A host as reports show it.
-pub(super) fn host_text(names: &Names, host: Host) -> String {
-    match host {
-        Host::Any => "*".to_owned(),
-        Host::Ip(address) => address.to_string(),
-        Host::Name(id) => names.text(id).to_owned(),
-        Host::Cut(id) => format!("{}…", names.text(id)),
-        Host::Other => "(one of many)".to_owned(),
-    }
-}
-
-/// An end as reports show it.
-pub(super) fn end_text(names: &Names, host: Host, port: PortShown) -> String {
-    let port = match port {
-        PortShown::Any => "*".to_owned(),
-        PortShown::Number(port) => port.to_string(),
-        PortShown::Name(id) => names.text(id).to_owned(),
-    };
-    match host {
-        Host::Ip(IpAddr::V6(address)) => format!("[{address}]:{port}"),
-        host => format!("{}:{port}", host_text(names, host)),
-    }
-}
-
-/// Whether a TIME_WAIT would be taken over by a new connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Reuse {
-    /// Never.
-    No,
-    /// By a setting that was seen.
-    Applies,
-    /// By a setting that was not seen.
-    Untold,
-}
-
-/// The ports of a pair that are a client's.
-struct Ports {
-    live: PortSet,
-    waiting: PortSet,
-    young: PortSet,
-    aged: PortSet,
-}
-
-impl Ports {
-    fn of(pair: &Pair, servers: &PortSet) -> Self {
-        let set = |bag: &PortBag| {
-            let mut set = bag.to_set();
-            set.remove_all(servers);
-            set
-        };
-        Self {
-            live: set(&pair.live),
-            waiting: set(&pair.waiting),
-            young: set(&pair.young),
-            aged: set(&pair.aged),
-        }
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.live.insert_all(&other.live);
-        self.waiting.insert_all(&other.waiting);
-        self.young.insert_all(&other.young);
-        self.aged.insert_all(&other.aged);
-    }
-
-    fn is_empty(&self) -> bool {
-        [&self.live, &self.waiting, &self.young, &self.aged]
-            .into_iter()
-            .all(PortSet::is_empty)
-    }
-
-    fn all(&self) -> PortSet {
-        let mut all = self.live.clone();
-        for more in [&self.waiting, &self.young, &self.aged] {
-            all.insert_all(more);
-        }
-        all
-    }
-
-    fn count_in(&self, range: PortRange) -> u32 {
-        self.all().count_in(range)
-    }
-
-    fn waiting_in(&self, range: PortRange) -> u32 {
-        let mut waiting = self.waiting.clone();
-        waiting.insert_all(&self.young);
-        waiting.insert_all(&self.aged);
-        waiting.remove_all(&self.live);
-        waiting.count_in(range)
-    }
-
-    fn class(&self, port: u16, reuse: Reuse) -> Class {
-        let waiting = self.waiting.contains(port);
-        let aged = self.aged.contains(port);
-        match () {
-            () if self.live.contains(port) => Class::InUse,
-            () if self.young.contains(port) => Class::TimeWait,
-            () if aged && reuse == Reuse::Applies => Class::TimeWaitReusable,
-            () if (waiting || aged) && reuse != Reuse::No => Class::Uncertain,
-            () if waiting || aged => Class::TimeWait,
-            () => Class::Free,
-        }
-    }
-}
-
-fn ledger(range: PortRange, mut class: impl FnMut(u16) -> Class) -> Ledger {
-    let mut ledger = Ledger::default();
-    range.ports().for_each(|port| ledger.add(class(port), 1));
-    ledger
-}
-
-/// What a NAT has left for each destination.
-fn nat_requests(findings: &Findings, thresholds: &Thresholds) -> Vec<CapturedRequest> {
-    let range = PortRange::NAT_DEFAULT;
-    let flows = findings.tables.nat().iter();
-    let mut requests: Vec<CapturedRequest> = flows
-        .map(|((protocol, outside, destination, port), bag)| {
-            let used = bag.to_set();
-            let ledger = ledger(range, |port| match used.contains(port) {
-                true => Class::InUse,
-                false => Class::Free,
-            });
-            let headroom = Headroom {
-                at_least: ledger.free,
-                at_most: ledger.free,
-            };
-            CapturedRequest {
-                protocol: *protocol,
-                family: None,
-                scope: Scope::Nat {
-                    outside: outside.to_string(),
-                    destination: SocketAddr::new(*destination, *port).to_string(),
-                },
-                ledger,
-                headroom,
-                level: thresholds.at_best(&ledger, headroom),
-                uncertain_waits: 0,
-                unsure: None,
-                holders: Vec::new(),
-            }
-        })
-        .collect();
-    requests.sort_by_key(|request| Reverse(request.ledger.in_use));
-    requests.truncate(MOST_REQUESTS);
-    requests
 }

@@ -26,27 +26,28 @@ pub(super) fn add(
         .map(|found| found.message.cause(platform))
         .collect();
     let exhausted = meanings.iter().any(|(_, m)| *m == Meaning::Exhausted);
-    let mut done: Vec<CauseId> = Vec::new();
-    for (id, meaning) in &meanings {
+    let mut done: Vec<(CauseId, Complaint)> = Vec::new();
+    for (found, (id, meaning)) in findings.messages.iter().zip(&meanings) {
+        let complaint = found.message.complaint;
         // What may be a lack of ports is explained where one is told.
         let vague = *id == CauseId::WindowsTupleTimeWait && *meaning == Meaning::Possible;
-        if done.contains(id) || (vague && exhausted) {
+        if done.contains(&(*id, complaint)) || (vague && exhausted) {
             continue;
         }
-        done.push(*id);
+        done.push((*id, complaint));
         let of: Vec<&FoundMessage> = findings
             .messages
             .iter()
             .zip(&meanings)
-            .filter(|(_, (other, m))| {
-                other == id && (*m != Meaning::Possible || !exhausted || !vague)
-            })
+            .filter(|(other, (cause, _))| cause == id && other.message.complaint == complaint)
             .map(|(found, _)| found)
             .collect();
-        let meaning = meanings
+        let meaning = findings
+            .messages
             .iter()
-            .filter(|(other, _)| other == id)
-            .map(|(_, meaning)| *meaning)
+            .zip(&meanings)
+            .filter(|(other, (cause, _))| cause == id && other.message.complaint == complaint)
+            .map(|(_, (_, meaning))| *meaning)
             .min()
             .unwrap_or(*meaning);
         let cause = cause(*id, meaning, &of, platform, ranges);
@@ -130,6 +131,12 @@ fn cause(
 
 /// `"Cannot assign requested address" on connect to 10.0.0.5:6379 (3 lines, the first is line 7):`
 fn what(messages: &[&FoundMessage], count: u64) -> String {
+    // The address that is bound is another one than that to be reached.
+    let binds = |found: &&FoundMessage| found.message.call == Some(Call::Bind);
+    let towards = match messages.iter().all(binds) {
+        true => "on the way to",
+        false => "for",
+    };
     let mut destinations: Vec<&str> = Vec::new();
     for destination in messages
         .iter()
@@ -141,9 +148,9 @@ fn what(messages: &[&FoundMessage], count: u64) -> String {
     }
     let to = match destinations.as_slice() {
         [] => String::new(),
-        all if all.len() <= MOST_NAMED => format!(" for {}", all.join(", ")),
+        all if all.len() <= MOST_NAMED => format!(" {towards} {}", all.join(", ")),
         all => format!(
-            " for {} and {} more",
+            " {towards} {} and {} more",
             all.get(..MOST_NAMED).unwrap_or_default().join(", "),
             all.len() - MOST_NAMED
         ),
@@ -194,7 +201,8 @@ fn meant(id: CauseId, meaning: Meaning, messages: &[&FoundMessage]) -> String {
              `dryport check` on the machine tells which)."
         }
         CauseId::BindRangeDry => {
-            "a client that binds its source address found no port on it, whatever the destination."
+            "a client that binds its source address found no port on that address, whatever the \
+             destination."
         }
         CauseId::ConnectRangeDry => "connect() found no local port.",
         CauseId::UdpRangeDry => "no dynamic port is left for UDP.",

@@ -73,6 +73,14 @@ fn refine(
     {
         return (Platform::FreeBsd, Source::Found);
     }
+    if platform == Platform::MacOs && clue == Clue::Capture {
+        assumptions.push(
+            "macOS and the BSDs write the same layout: macOS is assumed (--platform freebsd tells \
+             otherwise)"
+                .into(),
+        );
+        return (platform, Source::Assumed);
+    }
     if platform != Platform::Windows || clue == Clue::Version {
         return (platform, Source::Found);
     }

@@ -72,7 +72,7 @@ pub(super) fn widen(
         Platform::Linux => {
             let (low, high) = (range.low().min(16384), range.high().max(60999) | 1);
             let low = low & !1;
-            if u32::from(high - low) + 1 <= range.size() + LITTLE {
+            if u32::from(high - low) < range.size() + LITTLE {
                 return None;
             }
             (

@@ -86,7 +86,7 @@ fn sentence(explained: &Explained<'_>) -> String {
             .filter(|request| request.level == e.level)
             .map(short)
             .or_else(|| e.causes.first().map(headline))
-            .unwrap_or_else(|| "A report in the input says so.".into()),
+            .unwrap_or_else(|| "A document of dryport in the input has this level.".into()),
         Level::Ok => well(e),
         Level::Unknown => unknown(e),
     }
@@ -103,6 +103,9 @@ fn capital(text: &str) -> String {
 fn short(request: &CapturedRequest) -> String {
     let capacity = grouped(request.ledger.capacity());
     let clause = clause(request);
+    if request.headroom.at_most == 1 && request.headroom.is_exact() {
+        return format!("Only 1 port of {capacity} is left {clause}.");
+    }
     if request.headroom.at_most == 0 {
         return format!("No port is left {clause}: all {capacity} are taken.");
     }
@@ -150,6 +153,10 @@ fn clause(request: &CapturedRequest) -> String {
     }
 }
 
+fn evidence(cause: &Cause, name: &str) -> u64 {
+    cause::evidence(cause, name)
+}
+
 /// What a message says, in the few words of a headline.
 fn headline(cause: &Cause) -> String {
     let text = match cause.id {
@@ -165,7 +172,9 @@ fn headline(cause: &Cause) -> String {
             "A port lies in an excluded range, or is taken exclusively."
         }
         CauseId::NatTupleDry => "A NAT on the way had no port left.",
-        CauseId::NatTableFull => "The connection tracking table is full.",
+        CauseId::NatTableFull if evidence(cause, "conntrack_max") == 0 => {
+            "The connection tracking table is full."
+        }
         CauseId::ConnectTimeWaitOverflow => "The kernel drops TIME_WAITs early.",
         _ => return cause.summary.clone(),
     };
@@ -449,47 +458,83 @@ fn write_notes(lines: &mut Lines, inputs: &[ExplainedInput]) {
 const MAX_USER_PORT: &str =
     r"reg query HKLM\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters /v MaxUserPort";
 
-/// What would tell more.
+/// What would tell more: a range that was assumed, a table that is missing, else the page of the
+/// first cause.
 fn next(e: &Explanation) -> Option<String> {
     if !e.contradictions.is_empty() {
         return None;
     }
-    let old = e
-        .platform
-        .is_some_and(|(platform, _)| platform.is_old_windows());
-    let windows = e
-        .platform
-        .is_some_and(|(platform, _)| platform.is_windows());
-    let assumed = e.ranges.iter().any(|range| range.source == Source::Assumed);
-    if e.rows == 0 {
-        return Some(match (e.platform.map(|(platform, _)| platform), windows) {
-            _ if old => format!("on that machine: netstat -ano, and {MAX_USER_PORT}"),
-            (_, true) => {
-                "on that machine: netstat -anob, and netsh int ipv4 show dynamicport tcp".into()
-            }
-            (Some(Platform::MacOs | Platform::FreeBsd), _) => {
-                "on that machine: netstat -an, and sysctl net.inet.ip.portrange".into()
-            }
-            (None | Some(_), false) => {
-                "on that machine: dryport check; or where it is not installed, ss -tanp and sysctl \
-                 net.ipv4.ip_local_port_range"
-                    .into()
-            }
-        });
+    let told = |cause: &&Cause| cause.level > Level::Ok || is_false_alarm(cause);
+    let cause = e.causes.iter().find(told);
+    let page = cause.map(|cause| format!("dryport explain {}", cause.id.name()));
+    let platform = e.platform.map(|(platform, _)| platform);
+    match cause.map(|cause| cause.id) {
+        Some(CauseId::WindowsPortExcluded) => {
+            return Some(
+                "on that machine: netsh int ipv4 show excludedportrange protocol=tcp".into(),
+            );
+        }
+        Some(CauseId::NatTupleDry | CauseId::NatTableFull) => return page,
+        Some(_) if e.level == Level::Ok => return page,
+        _ => {}
     }
-    match (assumed, windows) {
-        (true, true) if old => Some(format!("on that machine: {MAX_USER_PORT}")),
-        (true, true) => Some("on that machine: netsh int ipv4 show dynamicport tcp".into()),
-        (true, false) => {
-            let name = match e.platform {
-                Some((Platform::MacOs | Platform::FreeBsd, _)) => "net.inet.ip.portrange",
-                _ => "net.ipv4.ip_local_port_range",
-            };
-            Some(format!("on that machine: sysctl {name}"))
-        }
-        _ => {
-            let id = e.causes.iter().find(|cause| cause.level > Level::Ok)?.id;
-            Some(format!("dryport explain {}", id.name()))
-        }
+    if e.rows == 0 {
+        let known = !e.ranges.is_empty() && e.ranges.iter().all(|r| r.source != Source::Assumed);
+        let table = table_command(platform);
+        return match (known, e.messages.is_empty() && cause.is_some()) {
+            // A document of dryport, or a counter: it was measured there.
+            (_, true) => page,
+            (true, _) => Some(format!("on that machine: {table}")),
+            (false, _) => Some(format!(
+                "on that machine: {table}; and {}",
+                range_command(platform, e.requests.first(), cause)
+            )),
+        };
+    }
+    let worst = e.requests.first();
+    let assumed = worst.is_some_and(|worst| {
+        e.ranges.iter().any(|range| {
+            range.source == Source::Assumed
+                && range.protocol == worst.protocol
+                && (range.family.is_none() || range.family == worst.family)
+        })
+    });
+    if assumed {
+        return Some(format!(
+            "on that machine: {}",
+            range_command(platform, worst, cause)
+        ));
+    }
+    page
+}
+
+/// What shows the sockets there.
+const fn table_command(platform: Option<Platform>) -> &'static str {
+    match platform {
+        Some(Platform::Windows) => "netstat -anoq",
+        Some(Platform::Windows2003 | Platform::WindowsXp) => "netstat -ano",
+        Some(Platform::MacOs | Platform::FreeBsd) => "netstat -an",
+        Some(Platform::Linux) | None => "dryport check, or ss -tanp",
+    }
+}
+
+/// What shows the range there, for the protocol and family of a request.
+fn range_command(
+    platform: Option<Platform>,
+    request: Option<&CapturedRequest>,
+    cause: Option<&Cause>,
+) -> String {
+    let udp = request.is_some_and(|request| request.protocol == Protocol::Udp)
+        || cause.is_some_and(|cause| cause.id == CauseId::UdpRangeDry);
+    let protocol = if udp { "udp" } else { "tcp" };
+    let family = match request.and_then(|request| request.family) {
+        Some(Family::V6) => "ipv6",
+        _ => "ipv4",
+    };
+    match platform {
+        Some(Platform::Windows) => format!("netsh int {family} show dynamicport {protocol}"),
+        Some(Platform::Windows2003 | Platform::WindowsXp) => MAX_USER_PORT.into(),
+        Some(Platform::MacOs | Platform::FreeBsd) => "sysctl net.inet.ip.portrange".into(),
+        Some(Platform::Linux) | None => "sysctl net.ipv4.ip_local_port_range".into(),
     }
 }

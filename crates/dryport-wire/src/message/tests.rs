@@ -177,7 +177,7 @@ fn a_secret_in_an_address_is_not_shown() {
 #[test]
 fn the_weightiest_complaint_of_a_line_counts() {
     let line = "connection refused (10061), later: connect: cannot assign requested address";
-    assert_eq!(read(line).complaint, Complaint::AddressNotAvailable);
+    assert_eq!(read(line).complaint, AddressNotAvailable);
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn frames_and_details_tell_the_call() {
 
 #[test]
 fn details_of_an_error_complete_its_message() {
-    let mut message = Message::new(Complaint::AddressNotAvailable);
+    let mut message = Message::new(AddressNotAvailable);
     for line in [
         "  errno: -99,",
         "  code: 'EADDRNOTAVAIL',",

@@ -32,6 +32,8 @@ pub(super) struct Line<'a> {
     /// What stands before it, as far as it is at hand.
     pub(super) above: &'a [u8],
     pub(super) has_message: bool,
+    /// It is the rest of a line that is too long for one piece.
+    pub(super) is_continuation: bool,
 }
 
 /// Bytes above a row in which its header is looked for.
@@ -113,7 +115,7 @@ impl Context {
     /// Takes a line.
     pub(super) fn line(&mut self, line: &Line<'_>, findings: &mut Findings, input: &mut Input) {
         if let Some(json) = &self.json {
-            if json.may_go_on(line.text) {
+            if line.is_continuation || json.may_go_on(line.text) {
                 return self.json_line(line.text, findings, input);
             }
             self.json = None;

@@ -188,7 +188,7 @@ mod tests {
                 Some(Family::V4),
             ),
             (
-                "2001:db8:aaaa:bbb:::1",
+                "2001:db8:aaaa:b:1",
                 Host::Cut(dryport_model::capture::NameId(0)),
                 port(1),
                 Some(Family::V6),

@@ -19,6 +19,9 @@ const ANCHORS: [&str; 18] = [
     " 0t0 ", "\"dryport.",
 ];
 
+/// U+FEFF in UTF-8: it stands in the middle where files were put together.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Finds them.
 pub(super) struct Anchors(Option<packed::Searcher>);
 
@@ -44,12 +47,12 @@ impl Anchors {
 }
 
 /// Hands over the lines that are worth a look. `hits`: places of messages, and of other anchors,
-/// each ascending. `is_last`: the
-/// input ends here, and its last line may have no end.
+/// each ascending. `continues`: it
+/// begins in the middle of a line; `is_last`: the input ends here, and its last line may have no end.
 pub(super) fn each(
     text: &[u8],
     (messages, anchors): (&[usize], &[usize]),
-    is_last: bool,
+    (continues, is_last): (bool, bool),
     context: &mut Context,
     findings: &mut Findings,
     input: &mut Input,
@@ -64,7 +67,8 @@ pub(super) fn each(
         context.last_line_is_cut = is_last && end.is_none();
         let end = end.unwrap_or(text.len());
         let line = text.get(start..end).unwrap_or_default();
-        input.lines += 1;
+        let is_continuation = continues && start == 0;
+        input.lines += u64::from(!is_continuation);
         let (mut has_message, mut has_anchor) = (false, false);
         if next_hit < end {
             while messages.next_if(|at| **at < end).is_some() {
@@ -80,6 +84,7 @@ pub(super) fn each(
                 text: line,
                 above: text.get(..start).unwrap_or_default(),
                 has_message,
+                is_continuation,
             };
             context.line(&line, findings, input);
             waits = context.waits();
@@ -100,7 +105,9 @@ fn may_begin(line: &[u8]) -> bool {
     if let [b'1' | b'2', _, _, _, b'-' | b'/', ..] = line {
         return false;
     }
-    let Some(at) = line.iter().position(|byte| *byte > b' ') else {
+    // Colours and a mark of byte order may stand before anything.
+    let visible = |byte: &u8| *byte > b' ' || *byte == 0x1b;
+    let Some(at) = line.iter().position(visible) else {
         return false;
     };
     let line = line.get(at..).unwrap_or_default();
@@ -128,6 +135,7 @@ fn may_begin(line: &[u8]) -> bool {
         Some(b'[') => line.trim_ascii_end().len() <= 2 || starts(&[b"[HKEY_", b"[{"]),
         Some(b'{') => line.trim_ascii_end().len() <= 1,
         Some(b'>' | b'|' | b'*' | b'`' | b'+' | 0x1b | 0xc2) => true,
+        Some(0xef) if starts(&[BYTE_ORDER_MARK]) => true,
         Some(b':') => starts(&[b"::"]),
         Some(b'0'..=b'9') => begins_with_a_number(line),
         Some(b'a'..=b'f') => begins_with_ipv6(line),
@@ -199,6 +207,8 @@ mod tests {
             "192.0.2.10   49733  198.51.100.7  443  TimeWait",
             "::     3306      ::   0   Listen",
             "2001:db8::1  50321 2001:db8::2 443 Established",
+            "\u{feff}net.ipv4.tcp_tw_reuse = 2",
+            "\x1b[32mESTAB\x1b[0m 0 0 1.2.3.4:5 1.2.3.4:6",
             "> TCP 1.2.3.4:5 1.2.3.4:6 TIME_WAIT",
             "net.ipv4.tcp_tw_reuse = 2",
             "启动端口        : 49152",

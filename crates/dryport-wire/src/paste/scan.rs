@@ -26,6 +26,8 @@ pub struct Piece {
     pub(super) bytes: u64,
     /// Nothing follows; the last line may have no end.
     pub(super) is_last: bool,
+    /// It begins in the middle of a line that is too long for one piece.
+    pub(super) continues: bool,
 }
 
 impl Piece {
@@ -79,6 +81,8 @@ pub struct Scanner {
     utf16: Utf16,
     raw: Piece,
     unused: Vec<Piece>,
+    /// The last piece ended in the middle of a line.
+    in_line: bool,
 }
 
 impl Default for Scanner {
@@ -98,6 +102,7 @@ impl Scanner {
             utf16: Utf16::default(),
             raw: Piece::default(),
             unused: Vec::new(),
+            in_line: false,
         }
     }
 
@@ -105,6 +110,7 @@ impl Scanner {
     pub fn begin(&mut self) {
         self.carry.clear();
         self.encoding = None;
+        self.in_line = false;
     }
 
     /// Takes a piece back, so that its memory can be used again.
@@ -141,6 +147,10 @@ impl Scanner {
         }
         piece.encoding = self.encoding.unwrap_or_default();
         self.keep_the_rest(&mut piece);
+        piece.continues = self.in_line;
+        if let Some(last) = piece.text().last() {
+            self.in_line = *last != b'\n';
+        }
         let mut hits = core::mem::take(&mut piece.hits);
         self.finder.each_hit(piece.text(), |at| hits.push(at));
         piece.hits = hits;

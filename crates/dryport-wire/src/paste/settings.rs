@@ -62,6 +62,12 @@ pub(super) fn key(name: &[u8]) -> Option<(Key, Option<Platform>)> {
         }
         _ => None,
     };
+    let platform = match rest {
+        b"inet.ip.portrange.randomized"
+        | b"inet.ip.portrange.reservedlow"
+        | b"inet.ip.portrange.reservedhigh" => Some(Platform::FreeBsd),
+        _ => platform,
+    };
     if same(b"ipv4.ip_local_port_range") {
         return Some((Key::Range, platform));
     }

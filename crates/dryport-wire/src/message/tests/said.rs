@@ -102,7 +102,7 @@ pub(super) const GO: &[Said] = &[
 
 #[rustfmt::skip]
 pub(super) const SCRIPTS: &[Said] = &[
-    ("connection to server at \"localhost\" (::1), port 5432 failed: Cannot assign requested address", AddressNotAvailable, Some(Connect), None, Some("::1"), IPV6_OFF),
+    ("connection to server at \"localhost\" (::1), port 5432 failed: Cannot assign requested address", AddressNotAvailable, Some(Connect), None, Some("[::1]:5432"), IPV6_OFF),
     ("Error: connect EADDRNOTAVAIL 10.0.0.5:80 - Local (10.128.0.3:0)", AddressNotAvailable, Some(Connect), Some(0), Some("10.0.0.5:80"), DRY),
     ("Error: listen EADDRINUSE: address already in use :::3000", AddressInUse, Some(Listen), Some(3000), None, FIXED),
     ("Error: listen EADDRINUSE: address already in use 127.0.0.1:3000", AddressInUse, Some(Listen), Some(3000), None, FIXED),

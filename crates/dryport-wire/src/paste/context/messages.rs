@@ -67,13 +67,14 @@ impl Context {
 
     /// One event of Windows is often told in two lines, its number and its sentence.
     fn repeats_event(&mut self, message: &Message, text: &[u8], line: u64) -> bool {
-        let number: &[u8] = match message.complaint {
-            Complaint::Event4227 => b"4227",
-            Complaint::Event4231 => b"4231",
-            Complaint::Event4266 => b"4266",
+        // The number, and the one with the severity that `Get-EventLog` shows.
+        let numbers: [&[u8]; 2] = match message.complaint {
+            Complaint::Event4227 => [b"4227", b"2147487875"],
+            Complaint::Event4231 => [b"4231", b"2147487879"],
+            Complaint::Event4266 => [b"4266", b"2147487914"],
             _ => return false,
         };
-        let by_number = holds(text, number);
+        let by_number = numbers.iter().any(|number| holds(text, number));
         let before = self.event.replace((message.complaint, by_number, line));
         let again = before.is_some_and(|(complaint, numbered, before)| {
             complaint == message.complaint && numbered && !by_number && line - before <= EVENT

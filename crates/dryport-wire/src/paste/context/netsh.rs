@@ -146,7 +146,7 @@ impl Context {
         findings.clue(Clue::Setting, Platform::Windows);
         self.tell_language(line, input);
         let protocol = self.command.protocol.or_else(|| protocol_above(line.above));
-        findings.excluded.push(FoundRange {
+        findings.exclude(FoundRange {
             protocol,
             family: self.command.family,
             range,

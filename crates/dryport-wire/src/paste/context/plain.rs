@@ -4,10 +4,12 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
+use super::super::lines::BYTE_ORDER_MARK;
 use super::super::words::Words;
 
 /// Without the escapes of a terminal, marks of quotation, and blanks that are no ASCII.
 pub(super) fn plain(line: &[u8]) -> Cow<'_, [u8]> {
+    let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     let line = unquoted(line);
     let special = |byte: &u8| matches!(byte, 0x1b | 0xc2 | 0xe3);
     if !line.iter().any(special) {
@@ -19,6 +21,11 @@ pub(super) fn plain(line: &[u8]) -> Cow<'_, [u8]> {
         rest = match (byte, tail) {
             (0x1b, [b'[', tail @ ..]) => {
                 let end = tail.iter().position(u8::is_ascii_alphabetic);
+                end.and_then(|end| tail.get(end + 1..)).unwrap_or_default()
+            }
+            // A link: up to the bell, or the string's end.
+            (0x1b, [b']', tail @ ..]) => {
+                let end = tail.iter().position(|byte| matches!(byte, 0x07 | b'\\'));
                 end.and_then(|end| tail.get(end + 1..)).unwrap_or_default()
             }
             // No-break space, and the ideographic one.

@@ -172,7 +172,7 @@ impl Context {
             Object::Report(report) => {
                 input.format(Format::DryportJson);
                 findings.clue(Clue::Capture, Platform::Linux);
-                findings.reports.push(report);
+                findings.report(report);
             }
         });
         if failed {

@@ -20,7 +20,7 @@ impl Context {
         findings: &mut Findings,
         input: &mut Input,
     ) -> bool {
-        if let Some(begin) = windows_row(text) {
+        if let Some(begin) = windows_row(text, false) {
             return self.windows_rows(text, begin, line, findings, input);
         }
         let words = Words::of(text);
@@ -50,7 +50,10 @@ impl Context {
                 }
                 read @ Read::Row(_) => any |= self.take_read(read, rest, line, findings, input),
                 Read::Half => return self.take_read(Read::Half, rest, line, findings, input),
-                _ if self.last_line_is_cut && input.formats.contains(&Format::WindowsNetstat) => {
+                _ if self.last_line_is_cut
+                    && input.formats.contains(&Format::WindowsNetstat)
+                    && windows_row(words.behind(count), true).is_none() =>
+                {
                     input.note(input.lines, "the last row is not whole".into());
                     return true;
                 }
@@ -59,7 +62,7 @@ impl Context {
                 _ => {}
             }
             rest = words.behind(count);
-            let Some(next) = windows_row(rest) else {
+            let Some(next) = windows_row(rest, true) else {
                 return any;
             };
             rest = rest.get(next..).unwrap_or_default();
@@ -297,7 +300,7 @@ impl Context {
         if number_led(text) && !number_led(half) {
             return false;
         }
-        let read = match windows_row(text) {
+        let read = match windows_row(text, false) {
             // One that begins further on stands behind the end of the half.
             Some(begin) if !trimmed(text.get(..begin).unwrap_or_default()).is_empty() => {
                 return false;
@@ -313,7 +316,8 @@ impl Context {
 }
 
 /// The row of Windows that begins in a line, behind whatever stands before it.
-pub(super) fn windows_row(text: &[u8]) -> Option<usize> {
+/// `after_rows`: a row stands before it in the line, so it is of no other format.
+pub(super) fn windows_row(text: &[u8], after_rows: bool) -> Option<usize> {
     let starts = |at: usize| {
         let word = text.get(at..at + 3);
         let parted = text.get(at + 3).is_none_or(|byte| *byte <= b' ');
@@ -324,7 +328,7 @@ pub(super) fn windows_row(text: &[u8]) -> Option<usize> {
         return Some(first);
     }
     // `lsof` and `conntrack` have the words in other places.
-    if holds(text, b" 0t0 ") {
+    if !after_rows && holds(text, b" 0t0 ") {
         return None;
     }
     memchr::memchr2_iter(b'T', b'U', text).find(|at| {
