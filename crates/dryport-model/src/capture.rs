@@ -3,7 +3,7 @@
 //! A paste can hold millions of rows, so no row is kept. What is kept is what a verdict needs: for
 //! each pair of source and destination the local ports, for each process its ports, and for each
 //! protocol and family which ports are held and how. A paste can hold several tables (`netstat`
-//! with an interval): each is counted for itself ([`Tables`]), and the fullest is judged.
+//! with an interval): each is counted for itself ([`Tables`]), and the worst is judged.
 
 use alloc::rc::Rc;
 use alloc::string::String;

@@ -345,7 +345,7 @@ pub struct Explanation {
     pub ranges: Vec<RangeInForce>,
     /// Seconds in TIME_WAIT, and where that comes from; `None` where the platform is not known.
     pub time_wait_seconds: Option<(u32, Source)>,
-    /// Tables of sockets; the fullest is judged.
+    /// Tables of sockets, those that complete each other as one; the worst is judged.
     pub tables: u32,
     /// Rows of the table that is judged.
     pub rows: u64,

@@ -22,10 +22,10 @@ Nothing needs root. What root would add is said in one line of the answer.";
 
 const EXPLAIN_HELP: &str = "\
 Examples:
-  netstat -ano | dryport explain            what a pipe gives
-  dryport explain netstat.txt netsh.txt     several files of one machine
+  netstat -ano | dryport explain
+  dryport explain netstat.txt netsh.txt   (both of one machine)
   dryport explain --platform windows-2003 capture.txt
-  dryport explain connect.tuple-dry         the page of a cause
+  dryport explain connect.tuple-dry       (the page of a cause)
 
 It reads netstat, netsh, Get-NetTCPConnection, reg and events of Windows in every language and
 encoding, ss, netstat, lsof, conntrack, sysctl, /proc/net and sockstat of Linux, netstat and sysctl

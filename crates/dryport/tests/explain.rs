@@ -222,7 +222,7 @@ fn the_classic_guidance_works_for_windows_2003() {
 }
 
 #[test]
-fn an_interval_is_judged_by_its_fullest_table() {
+fn an_interval_is_judged_by_its_worst_table() {
     let output = run(&[
         "--json",
         &fixture("windows-10/netstat-10.0/interval-blocks-do-not-add-up.txt"),

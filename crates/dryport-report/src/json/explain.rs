@@ -34,7 +34,7 @@ pub struct ExplainDocument<'a> {
     ranges: Vec<Range>,
     /// Seconds in TIME_WAIT there; null where the platform is not known.
     time_wait_seconds: Option<u32>,
-    /// Tables of sockets in the input; the fullest is judged.
+    /// Tables of sockets in the input, those that complete each other as one; the worst is judged.
     tables: u32,
     /// Rows of the table that is judged.
     rows: u64,

@@ -291,7 +291,7 @@ fn write_ranges(lines: &mut Lines, e: &Explanation) {
     }
     if e.tables > 1 {
         lines.line(&format!(
-            "{} tables of sockets; the fullest is judged, with {} rows",
+            "{} tables of sockets; the worst is judged, with {} rows",
             e.tables,
             grouped(e.rows)
         ));
@@ -464,6 +464,8 @@ fn next(e: &Explanation) -> Option<String> {
     if !e.contradictions.is_empty() {
         return None;
     }
+    // A command gets copied: it is not broken.
+    let whole = |command: &str| command.replace(' ', "\u{a0}");
     let told = |cause: &&Cause| cause.level > Level::Ok || is_false_alarm(cause);
     let cause = e.causes.iter().find(told);
     let page = cause.map(|cause| format!("dryport explain {}", cause.id.name()));
@@ -478,16 +480,24 @@ fn next(e: &Explanation) -> Option<String> {
         Some(_) if e.level == Level::Ok => return page,
         _ => {}
     }
+    if e.rows == 0 && matches!(platform, Some(Platform::Linux) | None) && !e.messages.is_empty() {
+        return Some(format!(
+            "on that machine: {}; or where it is not installed, {} and {}",
+            whole("dryport check"),
+            whole("ss -tanp"),
+            whole("sysctl net.ipv4.ip_local_port_range")
+        ));
+    }
     if e.rows == 0 {
         let known = !e.ranges.is_empty() && e.ranges.iter().all(|r| r.source != Source::Assumed);
-        let table = table_command(platform);
+        let table = whole(table_command(platform));
         return match (known, e.messages.is_empty() && cause.is_some()) {
             // A document of dryport, or a counter: it was measured there.
             (_, true) => page,
             (true, _) => Some(format!("on that machine: {table}")),
             (false, _) => Some(format!(
                 "on that machine: {table}; and {}",
-                range_command(platform, e.requests.first(), cause)
+                whole(&range_command(platform, e.requests.first(), cause))
             )),
         };
     }
@@ -502,7 +512,7 @@ fn next(e: &Explanation) -> Option<String> {
     if assumed {
         return Some(format!(
             "on that machine: {}",
-            range_command(platform, worst, cause)
+            whole(&range_command(platform, worst, cause))
         ));
     }
     page
@@ -514,7 +524,7 @@ const fn table_command(platform: Option<Platform>) -> &'static str {
         Some(Platform::Windows) => "netstat -anoq",
         Some(Platform::Windows2003 | Platform::WindowsXp) => "netstat -ano",
         Some(Platform::MacOs | Platform::FreeBsd) => "netstat -an",
-        Some(Platform::Linux) | None => "dryport check, or ss -tanp",
+        Some(Platform::Linux) | None => "ss -tanp",
     }
 }
 
