@@ -69,6 +69,8 @@ pub struct Message {
     pub call: Option<Call>,
     /// The port that a `bind()` asked for; `Some(0)`: any. `None` where nothing tells.
     pub local_port: Option<u16>,
+    /// The own address that was to be bound, where the line names it.
+    pub local_address: Option<IpAddr>,
     /// Where to, as written: `10.0.0.5:6379`, `db.example:5432`, printable.
     pub destination: Option<String>,
     /// The address of `destination`, where it is one.
@@ -100,6 +102,7 @@ impl Message {
             complaint,
             call: None,
             local_port: None,
+            local_address: None,
             destination: None,
             destination_address: None,
             platform: None,

@@ -65,6 +65,7 @@ pub fn read_line(line: &[u8]) -> Option<Message> {
     };
     let ends = ends::find_ends(near, &found, message.call);
     message.local_port = ends.local_port;
+    message.local_address = ends.local_address.filter(|own| !own.is_unspecified());
     message.destination = ends.destination;
     message.destination_address = ends.destination_address;
     Some(message)

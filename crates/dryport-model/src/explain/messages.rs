@@ -158,11 +158,15 @@ fn what(messages: &[&FoundMessage], count: u64) -> String {
     let Some(first) = messages.first() else {
         return String::new();
     };
+    let own = match first.message.local_address {
+        Some(own) if first.message.call == Some(Call::Bind) => format!(" for {own}"),
+        _ => String::new(),
+    };
     let lines = match count {
         1 => format!("line {}", first.line),
         n => format!("{} times, first on line {}", grouped(n), first.line),
     };
-    format!("{}{to} ({lines}):", said(&first.message))
+    format!("{}{own}{to} ({lines}):", said(&first.message))
 }
 
 fn said(message: &Message) -> &'static str {

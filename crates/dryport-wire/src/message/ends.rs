@@ -13,6 +13,7 @@ use super::phrase::{Phrases, after, before, find, leading_number};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Ends {
     pub(super) local_port: Option<u16>,
+    pub(super) local_address: Option<IpAddr>,
     pub(super) destination: Option<String>,
     pub(super) destination_address: Option<IpAddr>,
 }
@@ -101,7 +102,10 @@ pub(super) fn find_ends(line: &[u8], found: &Found, call: Option<Call>) -> Ends 
         nearest(line, found, &mut ends);
     }
     if call_is_bind && ends.local_port.is_none() && ends.destination.is_none() {
-        ends.local_port = squid_port(line).or_else(|| server_port(line, found));
+        let squid = squid_end(line);
+        ends.local_address = squid.as_ref().and_then(Endpoint::address);
+        let port = squid.map(|end| end.port.unwrap_or(0));
+        ends.local_port = port.or_else(|| server_port(line, found));
     }
     ends
 }
@@ -110,6 +114,7 @@ pub(super) fn find_ends(line: &[u8], found: &Found, call: Option<Call>) -> Ends 
 /// else the first after it.
 fn follow_leads(line: &[u8], found: &Found, serves: bool, ends: &mut Ends) {
     let mut local = None;
+    let mut local_address = None;
     let mut to = None;
     for hit in LEADS.hits(line) {
         let rest = after(line, hit.end, 300);
@@ -126,6 +131,7 @@ fn follow_leads(line: &[u8], found: &Found, serves: bool, ends: &mut Ends) {
             }
             (Next::LocalArgument, Some(end)) if end.is_certain() => {
                 local = Some(end.port.unwrap_or(0));
+                local_address = end.address();
             }
             (Next::Local, end) if earlier || local.is_none() => {
                 local = own_port(rest, end).or(local);
@@ -137,6 +143,7 @@ fn follow_leads(line: &[u8], found: &Found, serves: bool, ends: &mut Ends) {
         *ends = to;
     }
     ends.local_port = ends.local_port.or(local);
+    ends.local_address = ends.local_address.or(local_address);
 }
 
 /// `0.0.0.0:80`, `port 80`, `0.0.0.0 port 80`.
@@ -166,6 +173,7 @@ fn toward_lead(rest: &[u8], end: &Endpoint<'_>) -> Option<Ends> {
         && let Some(to) = word.get(arrow + 2..).and_then(Endpoint::leading)
     {
         ends.local_port = end.port;
+        ends.local_address = end.address();
         ends.towards(&to);
         return Some(ends);
     }
@@ -295,9 +303,9 @@ fn tuple_port(line: &[u8]) -> Option<u16> {
 }
 
 /// Squid's `Cannot bind socket FD 15 to 10.0.0.1: (98)`: an outgoing address has no port.
-fn squid_port(line: &[u8]) -> Option<u16> {
+fn squid_end(line: &[u8]) -> Option<Endpoint<'_>> {
     let at = find(line, "ind socket FD ")?;
     let rest = after(line, at, 100);
     let to = find(rest, " to ")?;
-    Some(Endpoint::leading(rest.get(to + 4..)?)?.port.unwrap_or(0))
+    Endpoint::leading(rest.get(to + 4..)?)
 }
