@@ -391,3 +391,108 @@ fn a_closed_pipe_is_no_failure() {
     assert!(matches!(output.status.code(), Some(0 | 2)), "{output:?}");
     assert!(output.stderr.is_empty(), "{output:?}");
 }
+
+fn pair(state: &str, ports: impl Iterator<Item = u16>, to: &str) -> String {
+    ports
+        .map(|port| format!("{state} 0 0 10.0.0.1:{port} {to}\n"))
+        .collect()
+}
+
+fn judged(text: &str) -> Value {
+    document(&paste(&["--json"], text.as_bytes()))
+}
+
+#[test]
+fn no_remedy_is_narrower_than_the_range_in_force() {
+    let range = "net.ipv4.ip_local_port_range = 1024 65535\n";
+    let message = "dial tcp 10.0.0.5:6379: connect: cannot assign requested address\n";
+    let text = judged(&format!("{range}{message}")).to_string();
+    assert!(!text.contains("16384 60999"), "{text}");
+    let windows = "C:\\>netsh int ipv4 show dynamicport tcp\n---------------------------------\n\
+                   Start Port      : 1025\nNumber of Ports : 64510\n\nEvent ID: 4231\nSource: Tcpip\n";
+    let text = judged(windows).to_string();
+    assert!(!text.contains("set dynamicport"), "{text}");
+}
+
+#[test]
+fn what_is_reserved_stays_in_the_list_that_is_advised() {
+    let text =
+        "net.ipv4.ip_local_reserved_ports = 40000-40100\nLISTEN 0 128 0.0.0.0:33000 0.0.0.0:*\n";
+    let document = judged(text);
+    let command = &document["causes"][0]["remedies"][0]["command"];
+    let wanted = "sysctl -w net.ipv4.ip_local_reserved_ports=33000,40000-40100";
+    assert_eq!(command, wanted, "{document}");
+}
+
+#[test]
+fn settings_of_one_system_do_not_decide_the_ports_of_another() {
+    let rows: String = (49_152..=65_499)
+        .map(|port| NETSTAT.replace("50001", &port.to_string()))
+        .collect();
+    let document = judged(&format!(
+        "net.ipv4.ip_local_port_range = 1024 65535\n{rows}"
+    ));
+    assert_eq!(document["ranges"][0]["low"], 49_152, "{document}");
+    assert_eq!(document["level"], "critical");
+}
+
+#[test]
+fn every_udp_socket_takes_a_port_from_those_without_an_address() {
+    let range = "net.ipv4.ip_local_port_range = 40000 40099\n";
+    let row = |address: &str, port: u16| format!("udp UNCONN 0 0 {address}:{port} 0.0.0.0:*\n");
+    let rows: String = (40_000..40_100)
+        .map(|port| {
+            row(
+                if port % 2 == 0 {
+                    "10.0.0.1"
+                } else {
+                    "10.0.0.2"
+                },
+                port,
+            )
+        })
+        .collect();
+    let document = judged(&format!("{range}{rows}"));
+    assert_eq!(document["causes"][0]["id"], "udp.range-dry", "{document}");
+}
+
+#[test]
+fn the_port_that_an_odd_range_may_not_reach_parts_the_two_ends() {
+    let range = "net.ipv4.ip_local_port_range = 40000 40100\n";
+    let rows = pair("ESTAB", 40_001..40_101, "10.0.0.5:443");
+    let document = judged(&format!("{range}{rows}"));
+    let requests = document["requests"].as_array().unwrap();
+    let pair = requests
+        .iter()
+        .find(|r| !r["destination"].is_null())
+        .unwrap();
+    assert_eq!(pair["headroom"]["at_least"], 0, "{document}");
+    assert_eq!(pair["headroom"]["at_most"], 1);
+}
+
+#[test]
+fn a_message_about_another_destination_is_a_cause_of_its_own() {
+    let range = "net.ipv4.ip_local_port_range = 40000 40099\n";
+    let rows = pair("ESTAB", 40_000..40_085, "10.0.0.5:6379");
+    let message = "dial tcp 10.0.0.77:443: connect: cannot assign requested address\n";
+    let document = judged(&format!("{range}{rows}{message}"));
+    let dry = |cause: &&Value| cause["id"] == "connect.tuple-dry";
+    let causes: Vec<&Value> = document["causes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(dry)
+        .collect();
+    assert_eq!(causes.len(), 2, "{document}");
+    assert_eq!(causes[0]["level"], "critical");
+    assert_eq!(causes[1]["level"], "warning");
+}
+
+#[test]
+fn an_address_that_ipv6_cannot_reach_is_not_called_exhaustion() {
+    let message = "dial tcp [2001:db8::5]:443: connect: cannot assign requested address\n";
+    let document = judged(message);
+    assert_eq!(document["level"], "unknown", "{document}");
+    let told = document["causes"][0]["summary"].as_str().unwrap();
+    assert!(told.contains("no IPv6 address"), "{told}");
+}
