@@ -185,6 +185,9 @@ fn several_files_are_of_one_machine() {
 fn what_was_not_in_the_input_is_called_an_assumption() {
     let output = paste(&["--json"], NETSTAT.as_bytes());
     let assumptions = document(&output)["assumptions"].to_string();
+    let line = paste(&["--quiet"], NETSTAT.as_bytes());
+    let line = String::from_utf8(line.stdout).unwrap();
+    assert!(line.contains("if the default range is in force"), "{line}");
     assert!(
         assumptions.contains("49152-65535") && assumptions.contains("assumed"),
         "{assumptions}"

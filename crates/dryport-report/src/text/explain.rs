@@ -123,6 +123,13 @@ fn short(request: &CapturedRequest) -> String {
     }
 }
 
+const fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "TCP",
+        Protocol::Udp => "UDP",
+    }
+}
+
 fn family(family: Option<Family>) -> &'static str {
     match family {
         Some(Family::V4) => " over IPv4",
@@ -132,10 +139,7 @@ fn family(family: Option<Family>) -> &'static str {
 }
 
 fn clause(request: &CapturedRequest) -> String {
-    let protocol = match request.protocol {
-        Protocol::Tcp => "TCP",
-        Protocol::Udp => "UDP",
-    };
+    let protocol = protocol(request.protocol);
     match &request.scope {
         Scope::Pair {
             source,
@@ -195,13 +199,28 @@ fn well(e: &Explanation) -> String {
         }
     }) {
         Some(request) => format!(
-            "{} of {} ports are left {}; nothing else is closer to the end.",
+            "{} of {} ports are left {}; nothing else is closer to the end{}.",
             ends(request.headroom),
             grouped(request.ledger.capacity()),
-            clause(request)
+            clause(request),
+            // All is well by a range that nobody showed: the first line alone must say so.
+            match range_is_assumed(e, request) {
+                true => ", if the default range is in force",
+                false => "",
+            }
         ),
         None => "Nothing in it tells of a lack of ports.".into(),
     }
+}
+
+/// Whether the range that a request is judged by stands neither in the input nor in an option.
+fn range_is_assumed(e: &Explanation, request: &CapturedRequest) -> bool {
+    let nat = matches!(request.scope, Scope::Nat { .. });
+    !nat && e.ranges.iter().any(|range| {
+        range.source == Source::Assumed
+            && range.protocol == request.protocol
+            && (range.family.is_none() || range.family == request.family)
+    })
 }
 
 fn is_false_alarm(cause: &Cause) -> bool {
@@ -272,10 +291,7 @@ fn write_ranges(lines: &mut Lines, e: &Explanation) {
     };
     lines.line(&format!("{}{how}{wait}", platform.title()));
     for range in &e.ranges {
-        let protocol = match range.protocol {
-            Protocol::Tcp => "TCP",
-            Protocol::Udp => "UDP",
-        };
+        let protocol = protocol(range.protocol);
         let excluded = match range.excluded {
             0 => String::new(),
             n => format!(", {} of them excluded", grouped(n)),
@@ -320,10 +336,7 @@ fn write_requests(lines: &mut Lines, e: &Explanation) {
 }
 
 fn name(request: &CapturedRequest) -> String {
-    let protocol = match request.protocol {
-        Protocol::Tcp => "TCP",
-        Protocol::Udp => "UDP",
-    };
+    let protocol = protocol(request.protocol);
     match &request.scope {
         Scope::Pair {
             source,
@@ -502,14 +515,7 @@ fn next(e: &Explanation) -> Option<String> {
         };
     }
     let worst = e.requests.first();
-    let assumed = worst.is_some_and(|worst| {
-        e.ranges.iter().any(|range| {
-            range.source == Source::Assumed
-                && range.protocol == worst.protocol
-                && (range.family.is_none() || range.family == worst.family)
-        })
-    });
-    if assumed {
+    if worst.is_some_and(|worst| range_is_assumed(e, worst)) {
         return Some(format!(
             "on that machine: {}",
             whole(&range_command(platform, worst, cause))
