@@ -18,6 +18,7 @@ pub use linux::{
     process::{ConnectHooks, DescriptorLimit, Process},
     resolve::{name_of_address, resolve},
     route::{device_index, device_name, device_names, route_to, with_route_source},
+    runtime::runtime_of,
     sockets::{SocketReader, Tally},
     survey,
 };

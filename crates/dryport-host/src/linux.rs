@@ -9,5 +9,6 @@ pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod resolve;
 pub(crate) mod route;
+pub(crate) mod runtime;
 pub(crate) mod sockets;
 pub mod survey;

@@ -31,6 +31,22 @@ pub enum LabError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The kernel refuses the value of a setting, or has no such setting.
+    #[error("{key} = {value}: {source}")]
+    Setting {
+        /// Its name as `sysctl` writes it.
+        key: String,
+        /// What was written.
+        value: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Only settings of the network namespace can be tried in one.
+    #[error("{0} is a setting of the whole machine")]
+    NotOfTheNamespace(String),
+    /// The ranges leave no port on which the rehearsal's server could listen.
+    #[error("every port is in the range, so that none is left for a server")]
+    NoServerPort,
     /// The kernel's netlink answer could not be understood.
     #[error("the answer to {object}: {source}")]
     Netlink {

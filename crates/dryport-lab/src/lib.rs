@@ -5,6 +5,8 @@
 //! request is then counted. [`prepare`] builds it in namespaces of its own; [`Stage::grant_all`]
 //! asks for ports until the kernel refuses and tells exactly which ones it gave.
 //!
+//! [`rehearsal`] tries settings the same way, under a stand-in for the machine's load.
+//!
 //! Namespaces have no name and are held by a descriptor only, so a crash leaves nothing behind.
 //! Nothing here runs another program.
 
@@ -16,6 +18,7 @@ mod namespace;
 mod options;
 mod privilege;
 pub mod random;
+pub mod rehearsal;
 mod scenario;
 mod socket;
 mod stage;

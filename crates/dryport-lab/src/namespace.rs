@@ -75,6 +75,8 @@ impl Namespace {
     /// There is no such setting, or the kernel refuses the value.
     pub fn set(&self, key: &str, value: &str) -> Result<(), LabError> {
         let path = sysctl_path(key);
+        // Nothing at all would not be written at all; the line's end empties a list.
+        let value = if value.is_empty() { "\n" } else { value };
         self.run(|| fs::write(&path, value))?
             .map_err(LabError::file("write", &path))
     }

@@ -95,6 +95,18 @@ fn apply_tcp(fd: &OwnedFd, family: Family, options: &AskOptions) -> Result<(), E
     Ok(())
 }
 
+/// Whether the kernel takes the options of an [`Ask`].
+pub(crate) fn probe(ask: &Ask) -> Result<(), Errno> {
+    apply(&crate::socket::new_socket(ask)?, ask)
+}
+
+/// `TCP_REPAIR`: the socket connects and closes without a packet. Needs `CAP_NET_ADMIN` over the
+/// namespace.
+pub(crate) fn set_repair(fd: &OwnedFd) -> Result<(), Errno> {
+    const TCP_REPAIR: i32 = 19;
+    set(fd, libc::IPPROTO_TCP, TCP_REPAIR, &1_i32)
+}
+
 /// The high end stands in the upper half (`IP_LOCAL_PORT_RANGE`, ip(7)).
 fn port_range_word(range: SocketPortRange) -> u32 {
     u32::from(range.high) << 16 | u32::from(range.low)

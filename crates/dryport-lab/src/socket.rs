@@ -49,8 +49,22 @@ pub(crate) struct Held {
 
 /// Makes one socket in the calling thread's namespace.
 pub(crate) fn open(ask: &Ask) -> Result<Held, Errno> {
+    open_after(ask, |_| Ok(()))
+}
+
+/// The same in `TCP_REPAIR`: the kernel chooses the port by the same search, and the connection is
+/// established without a packet and without a peer. When it is closed it leaves nothing behind.
+pub(crate) fn open_quietly(ask: &Ask) -> Result<Held, Errno> {
+    open_after(ask, options::set_repair)
+}
+
+fn open_after(
+    ask: &Ask,
+    prepare: impl FnOnce(&OwnedFd) -> Result<(), Errno>,
+) -> Result<Held, Errno> {
     let fd = new_socket(ask)?;
     options::apply(&fd, ask)?;
+    prepare(&fd)?;
     match ask.local {
         Local::Route => {}
         Local::From(source) => bind(&fd, &as_family(ask.family, SocketAddr::new(source, 0)))?,
@@ -86,7 +100,7 @@ pub(crate) fn open(ask: &Ask) -> Result<Held, Errno> {
     })
 }
 
-fn new_socket(ask: &Ask) -> Result<OwnedFd, Errno> {
+pub(crate) fn new_socket(ask: &Ask) -> Result<OwnedFd, Errno> {
     let family = match ask.family {
         Family::V4 => AddressFamily::INET,
         Family::V6 => AddressFamily::INET6,

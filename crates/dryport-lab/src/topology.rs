@@ -2,6 +2,7 @@
 //! veth pair.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 
 use crate::{LabError, Namespace};
 
@@ -37,7 +38,7 @@ impl Lab {
     }
 
     /// Two namespaces joined by a veth pair: the client has 10.77.0.1, 10.77.0.3, fd77::1 and
-    /// fd77::3 on `va`, the server 10.77.0.2 and fd77::2 on `vb`.
+    /// fd77::3 on `va`, the server 10.77.0.2 and fd77::2 on `vb`. Without IPv6 only the others.
     ///
     /// # Errors
     /// See [`Namespace::new`]; or the kernel has no veth.
@@ -81,6 +82,10 @@ fn add_host(namespace: &Namespace, link: &str, host: u8) -> Result<(), LabError>
     let v4 = Ipv4Addr::new(10, 77, 0, host);
     let v6 = Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, host.into());
     namespace.add_address(link, IpAddr::V4(v4), 24)?;
+    // The machine was started with ipv6.disable=1.
+    if !Path::new("/proc/sys/net/ipv6").exists() {
+        return Ok(());
+    }
     namespace.add_address(link, IpAddr::V6(v6), 64)?;
     namespace.wait_until_solicitable(v6)
 }

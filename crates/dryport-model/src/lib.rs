@@ -28,6 +28,7 @@ mod level;
 mod limits;
 mod message;
 mod owner;
+pub mod plan;
 mod platform;
 mod port;
 mod request;

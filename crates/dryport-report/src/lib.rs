@@ -12,6 +12,7 @@ mod group;
 pub mod json;
 mod note;
 pub mod page;
+mod planned;
 pub mod text;
 
 pub use answer::{
@@ -21,3 +22,6 @@ pub use answer::{
 pub use explained::{Explained, ExplainedInput};
 pub use group::{By, Group, Groups};
 pub use note::request_notes;
+pub use planned::{
+    JournalAnswer, JournalLine, MeasuredAnswer, Outcome, Planned, RehearsalAnswer,
+};

@@ -21,5 +21,6 @@ pub mod procfs;
 pub mod route;
 pub mod sock_diag;
 pub mod sysctl;
+pub mod sysctl_conf;
 
 pub use error::WireError;

@@ -11,10 +11,12 @@ use thiserror::Error;
 
 mod cgroup;
 mod printable;
+mod runtime;
 mod sockstat;
 
 pub use cgroup::{CgroupName, cgroup_path, unified_cgroup_path};
 pub use printable::{PRINTABLE_LIMIT, printable, printable_up_to};
+pub use runtime::{EXECUTABLE_HEAD_BYTES, runtime};
 pub use sockstat::{Sockstat, Sockstat6, parse_sockstat, parse_sockstat6};
 
 /// Why a file of `/proc` could not be read.

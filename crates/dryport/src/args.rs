@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use dryport_host::NamespaceSpec;
@@ -52,6 +53,55 @@ Where dryport cannot run, scripts/collect.sh and scripts/collect.cmd write much 
 Exit codes:
   0   done; a line that begins with `# ` tells what could not be read
   3   the file is there already, or could not be written
+  64  wrong usage";
+
+const FIX_HELP: &str = "\
+Examples:
+  dryport fix                             show the plan, ask, apply, verify
+  dryport fix --dry-run                   show the plan only
+  dryport fix --target-rate 2000/s        enough for 2,000 connections per second
+  dryport fix --to 10.0.0.5:6379          for this destination
+  dryport fix --yes --confirm-within 60s  taken back after 60 s unless confirmed
+  dryport fix --set net.ipv4.ip_local_port_range='16384 60999'
+  dryport fix netstat.txt --write fixes   for the machine of a capture: commands and files
+
+Without a target: room for twice the present peak, and at least the kernel's default range. What
+the application should do comes first; settings only where they suffice. Ports that a program
+serves, and well-known ones, are reserved before the range covers them.
+
+Exit codes:
+  0   applied and verified, or nothing needs to change, or only shown
+  1   the plan cannot reach the target; nothing was changed
+  3   not applied, or taken back again
+  64  wrong usage: an unknown setting, a value out of range, a setting that does nothing for ports";
+
+const UNDO_HELP: &str = "\
+Examples:
+  dryport undo                take back the last change of this namespace, after asking
+  dryport undo --yes          without asking
+  dryport undo --list         every change that dryport made on this machine
+
+It restores exactly the bytes that were there, reads them back, and only then says so. Where
+somebody else has changed a value since, nothing is changed and all three values are shown.
+
+Exit codes:
+  0   taken back (or listed)
+  3   not taken back
+  64  wrong usage";
+
+const REHEARSE_HELP: &str = "\
+Examples:
+  dryport rehearse --like-now --set net.ipv4.ip_local_port_range='16384 60999'
+  dryport rehearse --set net.ipv4.tcp_fin_timeout=5    (see that it gives no port)
+  dryport rehearse --bind                              what bind(address, 0) gets
+
+It makes a network namespace with this machine's settings, which nobody else sees, asks for
+connections until the kernel refuses, changes the settings and asks again. Nothing outside of it is
+touched. Needs no root where the kernel lets users make namespaces.
+
+Exit codes:
+  0   done
+  3   it could not be rehearsed
   64  wrong usage";
 
 /// Who holds this machine's TCP and UDP ports, and exactly how many are left.
@@ -106,6 +156,15 @@ pub enum Command {
     /// The verdict on anything pasted: captures, logs, messages, of any platform and language
     #[command(after_help = EXPLAIN_HELP)]
     Explain(ExplainArgs),
+    /// The smallest safe change of settings: planned, rehearsed, applied, verified
+    #[command(after_help = FIX_HELP)]
+    Fix(FixArgs),
+    /// Take back what `fix` changed, exactly
+    #[command(after_help = UNDO_HELP)]
+    Undo(UndoArgs),
+    /// Try settings on this kernel in a scratch namespace, and measure what they give
+    #[command(after_help = REHEARSE_HELP)]
+    Rehearse(RehearseArgs),
     /// All that `explain` can use of this machine, as one text to look through and send
     #[command(after_help = COLLECT_HELP)]
     Collect(CollectArgs),
@@ -265,6 +324,27 @@ pub struct HeadroomArgs {
     pub thresholds: ThresholdArgs,
 }
 
+impl HeadroomArgs {
+    /// A plain `connect()` to a destination.
+    pub fn to(destination: Destination) -> Self {
+        Self {
+            destination,
+            from: None,
+            bind: false,
+            udp: false,
+            device: None,
+            port_range: None,
+            v6only: false,
+            netns: None,
+            no_owners: true,
+            thresholds: ThresholdArgs {
+                warn: WARN,
+                crit: CRIT,
+            },
+        }
+    }
+}
+
 /// Arguments of `explain`.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct ExplainArgs {
@@ -296,6 +376,129 @@ pub struct CollectArgs {
     /// Leave out which processes hold the sockets
     #[arg(long)]
     pub no_owners: bool,
+}
+
+/// Where what dryport keeps is kept.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct StateArgs {
+    /// Directory of the journal; by default /var/lib/dryport, and for users who may not write there
+    /// $XDG_STATE_HOME/dryport or ~/.local/state/dryport
+    #[arg(long, value_name = "DIR", env = "DRYPORT_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Arguments of `fix`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct FixArgs {
+    /// Plan for the machine of these captures (`-`: standard input) instead of this one; commands and
+    /// files are shown, nothing is applied
+    #[arg(value_name = "FILE")]
+    pub inputs: Vec<PathBuf>,
+    /// Where the captures come from, if they do not tell
+    #[arg(long, value_enum, value_name = "PLATFORM", requires = "inputs")]
+    pub platform: Option<PlatformArg>,
+    /// Connections per second that must go on for ever to one destination: 2000/s, 120/min or a
+    /// number [default: room for twice the present peak]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub target_rate: Option<f64>,
+    /// How long a connection is open, in seconds [default: estimated, or 0]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub hold: Option<f64>,
+    /// Plan for this destination: ADDRESS:PORT, `[IPV6]:PORT` or NAME:PORT [default: what is shortest
+    /// of ports]
+    #[arg(long, value_name = "DEST:PORT", conflicts_with = "inputs")]
+    pub to: Option<Destination>,
+    /// Give a setting this value instead of planning one; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment, conflicts_with_all = ["inputs", "target_rate"])]
+    pub set: Vec<(String, String)>,
+    /// Work in another network namespace: a name of `ip netns`, or pid:N for that of a process
+    #[arg(long, value_name = "NAME|pid:N", conflicts_with = "inputs")]
+    pub netns: Option<NamespaceSpec>,
+    /// Show the plan and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Apply without asking
+    #[arg(short, long, conflicts_with_all = ["dry_run", "inputs"])]
+    pub yes: bool,
+    /// Write no file: the change ends with the next restart
+    #[arg(long, conflicts_with = "inputs")]
+    pub live_only: bool,
+    /// Do not try the plan in a scratch namespace first
+    #[arg(long, conflicts_with = "inputs")]
+    pub no_rehearsal: bool,
+    /// Apply also a plan that helps but does not reach the target
+    #[arg(long, conflicts_with = "inputs")]
+    pub best_effort: bool,
+    /// Take everything back after this time unless `dryport fix --confirm` follows: 60s, 5m
+    #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with_all = ["dry_run", "inputs"])]
+    pub confirm_within: Option<Duration>,
+    /// Keep the change that waits for it (see --confirm-within), and make it last
+    #[arg(long, conflicts_with_all = ["inputs", "target_rate", "set", "to", "dry_run", "yes", "confirm_within"])]
+    pub confirm: bool,
+    /// Write the plan as commands and files, with their undo, to a new directory
+    #[arg(long, value_name = "DIR")]
+    pub write: Option<PathBuf>,
+    /// Look for sysctl.d files, and write ours, below this directory instead of /
+    #[arg(long, value_name = "DIR", conflicts_with = "inputs")]
+    pub root: Option<PathBuf>,
+    #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
+    pub thresholds: ThresholdArgs,
+    /// Waits for the confirmation of a change, and takes it back
+    #[arg(long, hide = true, value_name = "ID")]
+    pub guard: Option<String>,
+}
+
+/// Arguments of `undo`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct UndoArgs {
+    /// Which change, by its id (see --list) [default: the last one of this namespace]
+    #[arg(value_name = "ID")]
+    pub id: Option<String>,
+    /// List the changes that dryport made on this machine
+    #[arg(long, conflicts_with_all = ["id", "yes", "forget"])]
+    pub list: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Close this change in the journal without changing anything, where it was put right by hand
+    #[arg(long, value_name = "ID", conflicts_with_all = ["id", "yes"])]
+    pub forget: Option<String>,
+    /// Work in another network namespace: a name of `ip netns`, or pid:N for that of a process
+    #[arg(long, value_name = "NAME|pid:N")]
+    pub netns: Option<NamespaceSpec>,
+    #[command(flatten)]
+    pub state: StateArgs,
+}
+
+/// Arguments of `rehearse`.
+#[derive(Clone, Debug, ClapArgs)]
+pub struct RehearseArgs {
+    /// Change this setting between the two measurements; any sysctl of a network namespace; may be
+    /// repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = assignment)]
+    pub set: Vec<(String, String)>,
+    /// Put in a stand-in for what holds ports on this machine now
+    #[arg(long)]
+    pub like_now: bool,
+    /// Towards this destination: ADDRESS:PORT, `[IPV6]:PORT` or NAME:PORT. Decides the load that is
+    /// stood in for, and whether it is loopback [default: what is shortest of ports]
+    #[arg(long, value_name = "DEST:PORT")]
+    pub to: Option<Destination>,
+    /// Programs that call bind(address, 0) before they connect
+    #[arg(long, conflicts_with = "udp")]
+    pub bind: bool,
+    /// UDP instead of TCP
+    #[arg(long)]
+    pub udp: bool,
+    /// Most seconds spent on measuring the rate that goes on, before and after
+    #[arg(long = "for", value_name = "TIME", value_parser = duration, default_value = "3s")]
+    pub window: Duration,
+    /// With the settings and load of another network namespace: a name of `ip netns`, or pid:N for
+    /// that of a process
+    #[arg(long, value_name = "NAME|pid:N")]
+    pub netns: Option<NamespaceSpec>,
 }
 
 /// A platform on the command line.
@@ -335,6 +538,74 @@ fn whole_range(text: &str) -> Result<PortRange, String> {
     whole
         .flatten()
         .ok_or_else(|| "both ends lie between 1 and 65535".into())
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let (number, per_second) = match text.split_once('/') {
+        None => (text, 1.0),
+        Some((number, "s" | "sec" | "second")) => (number, 1.0),
+        Some((number, "m" | "min" | "minute")) => (number, 60.0),
+        Some((number, "h" | "hour")) => (number, 3600.0),
+        Some((_, unit)) => return Err(format!("{unit:?} is not a time: write 2000/s or 120/min")),
+    };
+    let number: f64 = number
+        .replace(['_', ','], "")
+        .parse()
+        .map_err(|_| format!("{number:?} is not a number"))?;
+    let rate = number / per_second;
+    if rate > 0.0 && rate <= 10_000_000.0 {
+        Ok(rate)
+    } else {
+        Err("a rate lies above 0 and is at most 10,000,000/s".into())
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let number: f64 = text
+        .trim_end_matches('s')
+        .parse()
+        .map_err(|_| format!("{text:?} is not a number of seconds"))?;
+    if (0.0..=864_000.0).contains(&number) {
+        Ok(number)
+    } else {
+        Err("it lies between 0 and 864000 seconds".into())
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix("ms") {
+        Some(number) => (number, 0.001),
+        None => match (text.strip_suffix('s'), text.strip_suffix('m')) {
+            (Some(number), _) => (number, 1.0),
+            (_, Some(number)) => (number, 60.0),
+            _ => (text, 1.0),
+        },
+    };
+    let number: f64 = number
+        .parse()
+        .map_err(|_| format!("{text:?} is not a time: write 60s or 5m"))?;
+    let seconds = number * unit;
+    if (0.1..=3600.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("it lies between 0.1 s and an hour".into())
+    }
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text
+        .split_once('=')
+        .ok_or("write it as KEY=VALUE, as in net.ipv4.tcp_tw_reuse=1")?;
+    let key = key.trim().replace('/', ".");
+    let is_name = !key.is_empty()
+        && key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
+    if is_name && !key.split('.').any(|part| part.is_empty()) {
+        Ok((key, value.trim().into()))
+    } else {
+        Err(format!("{key:?} is not the name of a setting"))
+    }
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -27,7 +27,7 @@ pub fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
         Namespace::enter(spec)?;
     }
     let read = read_limits(true)?;
-    let mut seen = Seen::gather(&read, args)?;
+    let mut seen = Seen::gather(&read, args.thresholds.into(), args.no_owners)?;
     seen.verdict
         .causes
         .extend(process.as_ref().and_then(process::descriptor_cause));
@@ -65,10 +65,10 @@ pub fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
 }
 
 /// What was seen of the namespace.
-struct Seen {
-    verdict: Verdict,
+pub(crate) struct Seen {
+    pub(crate) verdict: Verdict,
     sockets: u64,
-    owners: Option<Owners>,
+    pub(crate) owners: Option<Owners>,
     coverage: Vec<Coverage>,
     devices: Vec<(u32, String)>,
 }
@@ -76,10 +76,13 @@ struct Seen {
 impl Seen {
     /// The walk over `/proc` and the dump of sockets are two different parts of the kernel, so
     /// they run side by side.
-    fn gather(read: &LimitsRead, args: &CheckArgs) -> Result<Self, Failure> {
-        let thresholds = Thresholds::from(args.thresholds);
+    pub(crate) fn gather(
+        read: &LimitsRead,
+        thresholds: Thresholds,
+        no_owners: bool,
+    ) -> Result<Self, Failure> {
         let (survey, walk) = std::thread::scope(|scope| {
-            let walk = (!args.no_owners).then(|| scope.spawn(read_owners_here));
+            let walk = (!no_owners).then(|| scope.spawn(read_owners_here));
             let survey = survey::census(read, &thresholds, Means::ALL);
             let walk = walk.map(|walk| walk.join().unwrap_or_else(|_| Ok(OwnerWalk::default())));
             (survey, walk)

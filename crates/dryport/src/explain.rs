@@ -46,8 +46,7 @@ pub fn run(args: &ExplainArgs, output: &Output) -> Result<Exit, Failure> {
                 .into(),
         });
     }
-    let (findings, inputs) = read_all(args)?;
-    refuse_nothing(&inputs)?;
+    let (findings, inputs) = read_all(&args.inputs)?;
     let given = Given {
         platform: args.platform.map(Into::into),
         range: args.range,
@@ -89,17 +88,22 @@ fn list(output: &Output) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-fn read_all(args: &ExplainArgs) -> Result<(dryport_model::explain::Findings, Vec<Input>), Failure> {
+/// Reads captures; none: standard input.
+pub(crate) fn read_all(
+    paths: &[PathBuf],
+) -> Result<(dryport_model::explain::Findings, Vec<Input>), Failure> {
     let mut paste = Paste::new();
     let standard_input = [Path::new("-").to_path_buf()];
-    let inputs = match args.inputs.as_slice() {
+    let inputs = match paths {
         [] => &standard_input,
         inputs => inputs,
     };
     for path in inputs {
         read_one(path, &mut paste)?;
     }
-    Ok(paste.finish())
+    let (findings, inputs) = paste.finish();
+    refuse_nothing(&inputs)?;
+    Ok((findings, inputs))
 }
 
 fn read_one(path: &Path, paste: &mut Paste) -> Result<(), Failure> {

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode as ProcessExit;
 
+use dryport_fix::{EntryError, FixError};
 use dryport_host::Error as HostError;
-use dryport_model::Level;
+use dryport_model::{Headroom, Level};
 use thiserror::Error;
 
 /// The exit codes: Nagios' convention, and `EX_USAGE`.
@@ -104,6 +105,37 @@ pub enum Failure {
         /// What the system says, or why we do not.
         source: io::Error,
     },
+    /// A change was not made, or not taken back.
+    #[error(transparent)]
+    Fix(Box<FixError>),
+    /// A setting that does nothing for ports, or harm.
+    #[error("{what} is refused: {reason}")]
+    Refused {
+        /// What was asked for.
+        what: String,
+        /// Why not.
+        reason: String,
+        /// The page that explains it.
+        page: &'static str,
+    },
+    /// The plan could not be rehearsed.
+    #[error("the rehearsal failed: {0}")]
+    NoRehearsal(String),
+    /// The kernel did not do in the rehearsal what was predicted; nothing was changed.
+    #[error(
+        "in the rehearsal the kernel granted {} before and {} after, where {} and {} were predicted; \
+         nothing was changed",
+        measured.0, measured.1, ends(predicted.0), ends(predicted.1)
+    )]
+    Rehearsal {
+        /// Before and after.
+        measured: (u32, u32),
+        /// Before and after.
+        predicted: (Headroom, Headroom),
+    },
+    /// Nothing can be planned from a capture.
+    #[error("nothing can be planned: {0}")]
+    NothingToPlan(String),
     /// The answer could not be written.
     #[error("the answer could not be written: {0}")]
     Write(#[from] io::Error),
@@ -120,7 +152,7 @@ impl Failure {
         tell(&format!("dryport: {self}"));
         tell(&format!("hint: {}", self.hint()));
         match self {
-            Self::Usage(_) | Self::CommandLine { .. } => Exit::Usage,
+            Self::Usage(_) | Self::CommandLine { .. } | Self::Refused { .. } => Exit::Usage,
             Self::Host(_)
             | Self::Write(_)
             | Self::Input { .. }
@@ -128,6 +160,10 @@ impl Failure {
             | Self::Directory { .. }
             | Self::NotText { .. }
             | Self::Empty { .. }
+            | Self::Fix(_)
+            | Self::NoRehearsal(_)
+            | Self::Rehearsal { .. }
+            | Self::NothingToPlan(_)
             | Self::UnknownInput { .. } => Exit::Unknown,
         }
     }
@@ -156,6 +192,20 @@ impl Failure {
                  `netsh int ipv4 show dynamicport tcp`, on Linux `ss -tanp` and `sysctl \
                  net.ipv4.ip_local_port_range`; or the message itself"
             }
+            Self::Refused { page, .. } => {
+                return Cow::Owned(format!(
+                    "`dryport explain {page}` tells more; `dryport rehearse --set` shows what it does"
+                ));
+            }
+            Self::NoRehearsal(_) => "--no-rehearsal plans and applies without it",
+            Self::Rehearsal { .. } => {
+                "please report this with `dryport collect`; --no-rehearsal applies it all the same"
+            }
+            Self::NothingToPlan(_) => {
+                "name the system with --platform, and give its table of sockets (`netstat -ano`, `ss \
+                 -tan`)"
+            }
+            Self::Fix(error) => fix_hint(error),
             Self::Write(_) => "is the disk full, or the file not writable?",
             Self::Host(error) => match error {
                 HostError::NoNamespace { .. } => {
@@ -183,6 +233,44 @@ impl Failure {
                 _ => "is /proc mounted?",
             },
         })
+    }
+}
+
+fn fix_hint(error: &FixError) -> &'static str {
+    match error {
+        FixError::Busy { .. } => "wait for it, then run this again",
+        FixError::Entry { source, .. } => match source {
+            EntryError::Newer(_) => "use the dryport that wrote it",
+            EntryError::Damaged(_) => {
+                "it is a text file: look at it, put right by hand what it names, and move it away"
+            }
+        },
+        FixError::Journal { .. } | FixError::Directory { .. } => {
+            "run it as root, or name a directory with --state-dir; is the disk full?"
+        }
+        FixError::Moved { .. } => "run it again: it plans anew",
+        FixError::ChangedSince(_) => {
+            "who changed it? Set it by hand with `sysctl -w`, then close the entry: `dryport undo \
+             --list`, `dryport undo --forget ID`"
+        }
+        FixError::WaitsForConfirmation { .. } => {
+            "`dryport fix --confirm` keeps it, `dryport undo` takes it back"
+        }
+        FixError::Nothing(_) => "`dryport undo --list` shows what there is",
+        FixError::Elsewhere { .. } => "run it there: --netns NAME or --netns pid:N",
+        FixError::NotTakenBack { .. } => {
+            "`dryport undo` tries again; `dryport undo --list` shows the old values"
+        }
+        FixError::TakenBack { .. } => "nothing is left changed",
+        _ => "`dryport undo --list` shows what there is",
+    }
+}
+
+fn ends(headroom: Headroom) -> String {
+    if headroom.is_exact() {
+        headroom.at_least.to_string()
+    } else {
+        format!("{} to {}", headroom.at_least, headroom.at_most)
     }
 }
 

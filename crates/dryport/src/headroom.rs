@@ -88,7 +88,7 @@ fn owners_of(
     Ok(Some(walk.owners))
 }
 
-fn resolved(destination: &Destination) -> Result<(IpAddr, Option<String>), Failure> {
+pub(crate) fn resolved(destination: &Destination) -> Result<(IpAddr, Option<String>), Failure> {
     Ok(match &destination.host {
         Host::Address(address, scope) => (*address, scope.clone()),
         Host::Name(name) => (resolve(name)?, None),
@@ -96,7 +96,7 @@ fn resolved(destination: &Destination) -> Result<(IpAddr, Option<String>), Failu
 }
 
 /// What the program in question would ask of the kernel.
-fn request(
+pub(crate) fn request(
     args: &HeadroomArgs,
     address: IpAddr,
     scope: Option<String>,

@@ -11,11 +11,15 @@ mod collect;
 mod destination;
 mod explain;
 mod failure;
+mod fix;
 mod headroom;
 mod manual;
 mod output;
 mod owners;
+mod rehearse;
 mod see;
+mod state;
+mod undo;
 
 use args::{Args, Command};
 use failure::{Exit, Failure};
@@ -45,6 +49,9 @@ fn run(words: &[OsString]) -> Result<Exit, Failure> {
         Command::Explain(explain) => explain::run(&explain, &output),
         Command::Headroom(headroom) => headroom::run(&headroom, &output),
         Command::Collect(collect) => collect::run(&collect, &output),
+        Command::Fix(fix) => fix::run(&fix, &output),
+        Command::Undo(undo) => undo::run(&undo, &output),
+        Command::Rehearse(rehearse) => rehearse::run(&rehearse, &output),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { directory } => manual::man(directory.as_deref()),
     }

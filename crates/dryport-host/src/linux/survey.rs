@@ -1,7 +1,7 @@
 //! Surveys: facts from the system, counted by the model, the doubtful ports asked of the kernel.
 //!
 //! Everything here is about the network namespace of the calling thread. [`headroom()`] answers for
-//! one request, [`census()`] for every one in use.
+//! one request, [`census()`] for every one in use, [`every_port()`] for a plan.
 
 use std::io;
 
@@ -11,9 +11,11 @@ use super::sockets::{SocketReader, Tally};
 use crate::error::Result;
 
 mod census;
+mod every_port;
 mod headroom;
 
 pub use census::{CensusSurvey, census};
+pub use every_port::{every_port, service_ports};
 pub use headroom::{HeadroomSurvey, headroom};
 
 /// What a survey may use.

@@ -5,7 +5,10 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use super::see::SeeDocument;
-use super::{CheckDocument, ExplainDocument, HeadroomDocument};
+use super::{
+    CheckDocument, ExplainDocument, HeadroomDocument, JournalDocument, PlanDocument,
+    RehearsalDocument,
+};
 
 /// File name and schema of every document. Fields that may be added later are allowed: no schema
 /// forbids what it does not name.
@@ -22,6 +25,15 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
             schema::<ExplainDocument<'static>>(),
         ),
         ("dryport.see-1.json", schema::<SeeDocument<'static>>()),
+        ("dryport.plan-1.json", schema::<PlanDocument<'static>>()),
+        (
+            "dryport.rehearsal-1.json",
+            schema::<RehearsalDocument<'static>>(),
+        ),
+        (
+            "dryport.journal-1.json",
+            schema::<JournalDocument<'static>>(),
+        ),
     ]
 }
 

@@ -109,6 +109,31 @@ impl Lines {
         }
     }
 
+    /// A list behind a head; it may be broken where a zero-width space (U+200B) stands.
+    pub(super) fn list(&mut self, head: &str, painted: &str, text: &str) {
+        let indent = width(head);
+        let columns = self.screen.columns().saturating_sub(indent).max(20);
+        let mut rows = vec![String::new()];
+        for item in text.split('\u{200b}') {
+            let fits = rows
+                .last()
+                .is_some_and(|row| row.is_empty() || width(row) + width(item) <= columns);
+            if !fits {
+                rows.push(String::new());
+            }
+            if let Some(row) = rows.last_mut() {
+                row.push_str(item);
+            }
+        }
+        for (index, row) in rows.iter().enumerate() {
+            if index == 0 {
+                self.line(&format!("{painted}{row}"));
+            } else {
+                self.line(&format!("{}{row}", blanks(indent)));
+            }
+        }
+    }
+
     pub(super) fn finish(self) -> String {
         self.text
     }

@@ -1,0 +1,132 @@
+//! The journal on the disk: one file for each change, and a lock for those who write.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use dryport_tune::files;
+use dryport_tune::lock::Lock;
+
+use crate::entry::{Entry, EntryError};
+use crate::error::{FixError, Result};
+
+/// Closed entries that are kept for `undo --list`.
+const MOST_CLOSED: usize = 50;
+/// The journal tells what this machine's settings were: nothing secret, but nobody else's to write.
+const MODE: u32 = 0o644;
+const LOCK: &str = "lock";
+
+/// The journal, locked for this process.
+#[derive(Debug)]
+pub struct Journal {
+    directory: PathBuf,
+    _lock: Lock,
+}
+
+/// An entry as it was found.
+#[derive(Debug)]
+pub struct Kept {
+    /// Its file.
+    pub path: PathBuf,
+    /// What it holds, or why it cannot be read.
+    pub entry: std::result::Result<Entry, EntryError>,
+}
+
+impl Journal {
+    /// Opens the journal below `directory`, which is made if it is not there, and locks it.
+    ///
+    /// # Errors
+    /// Another process holds it, or the directory cannot be written.
+    pub fn open(directory: &Path) -> Result<Self> {
+        let failed = |error| match error {
+            dryport_tune::Error::Busy { pid, .. } => FixError::Busy { pid },
+            source => FixError::Journal { source },
+        };
+        files::create_directories(directory).map_err(failed)?;
+        let lock = Lock::take(&directory.join(LOCK)).map_err(failed)?;
+        Ok(Self {
+            directory: directory.into(),
+            _lock: lock,
+        })
+    }
+
+    /// Every entry, the oldest first.
+    ///
+    /// # Errors
+    /// One of them cannot be read: what it says may matter to whoever goes on.
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        let readable = |kept: Kept| {
+            kept.entry.map_err(|source| FixError::Entry {
+                path: kept.path,
+                source,
+            })
+        };
+        Self::look(&self.directory)?.into_iter().map(readable).collect()
+    }
+
+    /// Every entry below `directory`, the oldest first, without a lock. A directory that is not
+    /// there holds none.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn look(directory: &Path) -> Result<Vec<Kept>> {
+        let mut paths = list(directory)?;
+        paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
+        paths.sort();
+        let kept = paths.into_iter().filter_map(|path| {
+            let bytes = match files::read_optional(&path) {
+                Ok(bytes) => bytes?,
+                Err(error) => {
+                    return Some(Kept {
+                        path,
+                        entry: Err(EntryError::Damaged(error.to_string())),
+                    });
+                }
+            };
+            Some(Kept {
+                entry: Entry::parse(&bytes),
+                path,
+            })
+        });
+        Ok(kept.collect())
+    }
+
+    /// Writes an entry to the disk, whole or not at all.
+    ///
+    /// # Errors
+    /// The disk is full, or may not be written.
+    pub fn save(&self, entry: &Entry) -> Result<()> {
+        let path = self.path(entry);
+        let bytes = entry.to_bytes().map_err(|source| FixError::Entry {
+            path: path.clone(),
+            source,
+        })?;
+        files::replace(&path, &bytes, MODE).map_err(|source| FixError::Journal { source })
+    }
+
+    /// Forgets the oldest of the closed entries. What cannot be removed stays.
+    pub fn tidy(&self, entries: &[Entry]) {
+        let closed: Vec<&Entry> = entries.iter().filter(|e| e.stage.is_closed()).collect();
+        let surplus = closed.len().saturating_sub(MOST_CLOSED);
+        for entry in closed.into_iter().take(surplus) {
+            let _ = files::remove(&self.path(entry));
+        }
+    }
+
+    fn path(&self, entry: &Entry) -> PathBuf {
+        self.directory.join(format!("{}.json", entry.id))
+    }
+}
+
+fn list(directory: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = |source| FixError::Directory {
+        path: directory.into(),
+        source,
+    };
+    match fs::read_dir(directory) {
+        Ok(entries) => entries
+            .map(|entry| entry.map(|entry| entry.path()).map_err(unreadable))
+            .collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(unreadable(error)),
+    }
+}

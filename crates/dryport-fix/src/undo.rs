@@ -1,0 +1,66 @@
+//! Which change is taken back, and taking it back.
+
+use crate::back::{take_back, take_back_after_restart};
+use crate::entry::{Entry, Place, Stage};
+use crate::error::{FixError, Result};
+use crate::journal::Journal;
+use crate::progress::Progress;
+use crate::repair::outlives_the_boot;
+
+/// The change to take back: the one with this id, else the last one of this namespace.
+///
+/// # Errors
+/// There is none.
+pub fn chosen(entries: &[Entry], place: &Place, id: Option<&str>) -> Result<Entry> {
+    let is_here = |entry: &&Entry| entry.place.is(place) || outlives_the_boot(entry, place);
+    let Some(id) = id else {
+        let open = entries.iter().filter(|entry| !entry.stage.is_closed());
+        let last = open.filter(is_here).next_back().cloned();
+        return last.ok_or_else(|| {
+            FixError::Nothing("dryport has changed nothing in this namespace that is still in force".into())
+        });
+    };
+    let named = entries.iter().find(|entry| entry.id == id);
+    let entry = named.ok_or_else(|| FixError::Nothing(format!("the journal holds no change {id}")))?;
+    if entry.stage.is_closed() {
+        return Err(FixError::Nothing(format!("{id} is {} already", entry.stage.name())));
+    }
+    if !is_here(&entry) {
+        return Err(FixError::Elsewhere {
+            id: id.into(),
+            place: entry.place.clone(),
+        });
+    }
+    Ok(entry.clone())
+}
+
+/// Takes a chosen change back.
+///
+/// # Errors
+/// As [`take_back`].
+pub fn undo(
+    journal: &Journal,
+    place: &Place,
+    entry: &mut Entry,
+    told: &mut dyn FnMut(&Progress),
+) -> Result<()> {
+    if entry.place.is(place) {
+        take_back(journal, entry, told)
+    } else {
+        take_back_after_restart(journal, entry, told)
+    }
+}
+
+/// Closes an entry without changing anything, where a person has put things right by hand.
+///
+/// # Errors
+/// There is no such entry, or the journal cannot be written.
+pub fn forget(journal: &Journal, entries: &[Entry], id: &str) -> Result<Entry> {
+    let named = entries.iter().find(|entry| entry.id == id && !entry.stage.is_closed());
+    let mut entry = named
+        .cloned()
+        .ok_or_else(|| FixError::Nothing(format!("the journal holds no open change {id}")))?;
+    entry.stage = Stage::Gone;
+    journal.save(&entry)?;
+    Ok(entry)
+}

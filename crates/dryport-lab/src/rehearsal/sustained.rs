@@ -1,0 +1,166 @@
+//! What can go on for ever: sockets opened and closed as fast as the kernel allows, in namespaces
+//! of their own, because the TIME_WAITs that this leaves would spoil the count.
+//!
+//! The walk over a large range takes too long to run it dry, and ports come back each for itself.
+//! So a part of the range is enough, with the load that stands in it.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use dryport_model::PortRange;
+
+use super::bench::Bench;
+use super::settings::{self, Rules};
+use super::stand_in::StandIn;
+use super::{Rehearsal, Stand, Sustained};
+use crate::socket::open;
+use crate::{Ask, LabError, errno_name};
+
+const RANGE: &str = "net.ipv4.ip_local_port_range";
+/// The size of the part. Even, so that it has no blind spot.
+const PART: u16 = 512;
+/// Between two attempts while nothing is to be had.
+const PROBE_INTERVAL: Duration = Duration::from_millis(1);
+/// Ports that come back quickly are watched for more than one round.
+const AT_LEAST: Duration = Duration::from_millis(250);
+/// So many rounds of all ports without a refusal, and ports do not limit it.
+const ROUNDS: usize = 4;
+
+/// Measures with the first settings, or with the change made on top.
+pub(super) fn measure(
+    rehearsal: &Rehearsal,
+    rules: &Rules,
+    changed: bool,
+    server_port: u16,
+) -> Result<Sustained, LabError> {
+    let whole = rules.ports(&rehearsal.request);
+    let part = least_loaded(whole, rules, &rehearsal.load);
+    let bench = Bench::build(rehearsal, server_port)?;
+    let stand_in = StandIn::build(&bench, &rehearsal.load, &[part])?;
+    if changed {
+        settings::write(bench.client(), &rehearsal.after)?;
+    }
+    if part != whole {
+        let text = format!("{} {}", part.low(), part.high());
+        bench.client().set(RANGE, &text)?;
+    }
+    stand_in.wait_until_old(rules);
+    let ask = rehearsal.request.use_ask(server_port);
+    let run = bench
+        .client()
+        .run(|| Run::new(&bench, &ask, part).until(rehearsal.window))??;
+    Ok(run.verdict(rehearsal.window))
+}
+
+/// The part with the fewest ports that are held or reserved; the whole where it is small.
+fn least_loaded(whole: PortRange, rules: &Rules, load: &[(u16, Stand)]) -> PortRange {
+    if whole.size() <= PART.into() {
+        return whole;
+    }
+    let taken = |part: PortRange| {
+        let held = load.iter().filter(|(port, _)| part.contains(*port)).count();
+        held + rules.reserved.count_in(part) as usize
+    };
+    let starts = (whole.low()..=whole.high() - (PART - 1)).step_by(PART.into());
+    starts
+        .filter_map(|low| PortRange::new(low, low + (PART - 1)))
+        .min_by_key(|part| taken(*part))
+        .unwrap_or(whole)
+}
+
+/// Sockets opened and closed one after the other.
+struct Run<'a> {
+    bench: &'a Bench,
+    ask: &'a Ask,
+    size: usize,
+    began: Instant,
+    /// When each was granted, after `began`.
+    grants: Vec<Duration>,
+    /// The first refusal: after how many grants, and when.
+    dry: Option<(usize, Duration)>,
+}
+
+impl<'a> Run<'a> {
+    fn new(bench: &'a Bench, ask: &'a Ask, part: PortRange) -> Self {
+        Self {
+            bench,
+            ask,
+            size: part.size() as usize,
+            began: Instant::now(),
+            grants: Vec::new(),
+            dry: None,
+        }
+    }
+
+    fn until(mut self, window: Duration) -> Result<Self, LabError> {
+        while !self.is_over(window) {
+            match open(self.ask) {
+                // Dropped at once: the client closes first.
+                Ok(_) => self.grants.push(self.began.elapsed()),
+                Err(errno) if self.means_dry(errno_name(errno)) => {
+                    let dry = (self.grants.len(), self.began.elapsed());
+                    self.dry.get_or_insert(dry);
+                    sleep(PROBE_INTERVAL);
+                }
+                Err(errno) => return Err(LabError::system("ask", self.ask.to_string())(errno)),
+            }
+            self.bench.peer.close_waiting()?;
+        }
+        Ok(self)
+    }
+
+    /// A socket that was bound is refused its port by `bind()`, one that was not by `connect()`.
+    fn means_dry(&self, error: &str) -> bool {
+        error == self.bench.request.error_when_dry()
+    }
+
+    fn is_over(&self, window: Duration) -> bool {
+        let now = self.began.elapsed();
+        match self.dry {
+            // Also on a slow machine not before every port was used once.
+            None => {
+                let rounds = if now < window { ROUNDS } else { 1 };
+                self.grants.len() > self.size * rounds
+            }
+            Some((ports, since)) => {
+                let all_came_back = ports > 0 && self.grants.len() >= 2 * ports;
+                now - since >= window || (all_came_back && now - since >= AT_LEAST)
+            }
+        }
+    }
+
+    fn verdict(&self, window: Duration) -> Sustained {
+        let Some((ports, since)) = self.dry else {
+            let took = self.grants.last().copied().unwrap_or(window);
+            return Sustained::NotLimited {
+                per_second: rate(self.grants.len(), took),
+            };
+        };
+        let told = u32::try_from(ports).unwrap_or(u32::MAX);
+        if self.grants.len() == ports {
+            return Sustained::NothingCameBack {
+                ports: told,
+                window,
+            };
+        }
+        Sustained::Limited {
+            per_second: self.rate_of_whole_rounds(ports, since),
+            ports: told,
+        }
+    }
+
+    /// From the first grant to the last that ends a round of all ports: a window that ends within
+    /// a round would count too much or too little.
+    fn rate_of_whole_rounds(&self, ports: usize, since: Duration) -> f64 {
+        let rounds = (self.grants.len() - 1).checked_div(ports).unwrap_or(0);
+        let first = self.grants.first();
+        match (rounds, first, self.grants.get(rounds * ports)) {
+            (1.., Some(first), Some(last)) => rate(rounds * ports, *last - *first),
+            _ => rate(self.grants.len() - ports, self.began.elapsed() - since),
+        }
+    }
+}
+
+fn rate(count: usize, time: Duration) -> f64 {
+    count as f64 / time.as_secs_f64().max(f64::EPSILON)
+}

@@ -1,0 +1,337 @@
+//! The screen of `fix`: what to do in the application, which settings change, what that gives and
+//! meets, and what became of it.
+
+use dryport_model::plan::{Advice, Change, Plan};
+use dryport_model::{Headroom, Level};
+
+use super::headline::level_word;
+use super::layout::{Lines, left, right, width};
+use super::number::{ends, grouped, plural};
+use super::paint::Tone;
+use super::{Screen, phrase, rehearsal};
+use crate::{Outcome, Planned};
+
+/// Longer values are folded below their setting.
+const LONGEST_VALUE: usize = 24;
+const BEFORE: &str = "now";
+const AFTER: &str = "then";
+/// Recipes told on the screen; `--write` and `--json` have all.
+const MOST_RECIPES: usize = 1;
+
+/// The first line alone, for `--quiet`.
+#[must_use]
+pub fn plan_line(planned: &Planned<'_>, screen: Screen) -> String {
+    let (level, sentence) = headline(planned);
+    format!(
+        "{}  {}\n",
+        screen.paint(Tone::Level(level), &level_word(level)),
+        screen.paint(Tone::Strong, &sentence)
+    )
+}
+
+/// The plan, before anything is asked or done.
+#[must_use]
+pub fn plan(planned: &Planned<'_>, screen: Screen) -> String {
+    let mut lines = Lines::new(screen);
+    let (level, sentence) = headline(planned);
+    let word = level_word(level);
+    let painted = screen.paint(Tone::Level(level), &word);
+    lines.hang(
+        &format!("{word}  "),
+        &format!("{painted}  "),
+        &sentence,
+        Some(Tone::Strong),
+    );
+    write_advice(&mut lines, &planned.plan.advice);
+    write_changes(&mut lines, planned.plan);
+    if !planned.plan.changes.is_empty() {
+        write_numbers(&mut lines, planned);
+    }
+    write_conditions(&mut lines, planned);
+    write_recipes(&mut lines, planned);
+    lines.finish()
+}
+
+/// What became of it.
+#[must_use]
+pub fn outcome(planned: &Planned<'_>, screen: Screen) -> String {
+    let mut lines = Lines::new(screen);
+    match &planned.outcome {
+        Outcome::Nothing | Outcome::Shown => {}
+        Outcome::NotApplied { why, command } => {
+            lines.gap();
+            lines.hang("", "", why, Some(Tone::Strong));
+            if let Some(command) = command {
+                lines.line(&format!("  {}", screen.paint(Tone::Command, command)));
+            }
+        }
+        Outcome::Applied { .. } => write_applied(&mut lines, planned),
+    }
+    lines.finish()
+}
+
+fn write_applied(lines: &mut Lines, planned: &Planned<'_>) {
+    let Outcome::Applied {
+        headroom,
+        file,
+        does_not_last,
+        confirm_within_seconds,
+        ..
+    } = &planned.outcome
+    else {
+        return;
+    };
+    let expected = planned.plan.after.headroom;
+    let left = headroom.map_or_else(String::new, |headroom| {
+        format!(
+            ": {} {} left{}",
+            ends(headroom),
+            plural(u64::from(headroom.at_least), "port", "ports"),
+            if headroom == expected {
+                ", as expected".into()
+            } else {
+                format!(" ({} expected)", ends(expected))
+            }
+        )
+    });
+    lines.hang("", "", &format!("Done{left}."), Some(Tone::Strong));
+    if let Some(seconds) = confirm_within_seconds {
+        let text = format!(
+            "It is taken back in {seconds} s unless you confirm it. Can you still reach this machine?"
+        );
+        lines.hang("", "", &text, None);
+        command(lines, "dryport fix --confirm");
+        return;
+    }
+    match (file, does_not_last) {
+        (_, Some(why)) => lines.hang("", "", &format!("It will not last: {why}"), None),
+        (Some(file), None) => {
+            lines.hang("", "", &format!("It lasts after a restart, by {file}."), None);
+        }
+        (None, None) => lines.hang("", "", "It lasts until a restart.", None),
+    }
+    command(lines, "dryport undo");
+}
+
+fn command(lines: &mut Lines, text: &str) {
+    lines.line(&format!("  {}", lines.screen.paint(Tone::Command, text)));
+}
+
+/// What is wrong, and whether it can be mended here.
+fn headline(planned: &Planned<'_>) -> (Level, String) {
+    let plan = planned.plan;
+    let subject = subject(planned);
+    let left = |headroom: Headroom| format!("{} ports left{subject}", ends(headroom));
+    let before = left(plan.before.headroom);
+    match &planned.outcome {
+        Outcome::Nothing if planned.level <= Level::Ok => {
+            (planned.level, format!("Nothing needs to change: {before}."))
+        }
+        Outcome::Nothing => (
+            planned.level,
+            format!("{before}; no setting helps, the application has to change."),
+        ),
+        _ if !plan.reaches => (
+            planned.level.max(Level::Warning),
+            match plan.refusals.first() {
+                Some(refusal) => format!("{}: {}", refusal.what, refusal.reason),
+                None => format!("{before}; no setting is enough."),
+            },
+        ),
+        _ => {
+            let changes = plan.changes.len() as u64;
+            let text = format!(
+                "{before}; {} {} {} it {}.",
+                changes,
+                plural(changes, "setting", "settings"),
+                plural(changes, "makes", "make"),
+                ends(plan.after.headroom)
+            );
+            (planned.level, text)
+        }
+    }
+}
+
+fn subject(planned: &Planned<'_>) -> String {
+    planned.request.map_or_else(String::new, |request| {
+        format!(" {}", phrase::clause(request, planned.device_name.as_deref()))
+    })
+}
+
+fn write_advice(lines: &mut Lines, advice: &[Advice]) {
+    if advice.is_empty() {
+        return;
+    }
+    heading(lines, "In the application first");
+    for (index, one) in advice.iter().enumerate() {
+        let number = format!("{}. ", index + 1);
+        lines.hang("     ", &format!("  {number}"), &one.summary, None);
+        for snippet in &one.snippets {
+            for line in snippet.text.lines() {
+                let painted = lines.screen.paint(Tone::Command, line);
+                lines.line(&format!("     {painted}"));
+            }
+        }
+    }
+}
+
+fn write_changes(lines: &mut Lines, plan: &Plan) {
+    if plan.changes.is_empty() {
+        return;
+    }
+    heading(lines, "Settings");
+    for change in &plan.changes {
+        write_change(lines, change);
+    }
+}
+
+fn write_change(lines: &mut Lines, change: &Change) {
+    let name = lines.screen.paint(Tone::Strong, change.setting.name());
+    let restart = if change.restart_needed {
+        "  (needs a restart of the system)"
+    } else {
+        ""
+    };
+    let from = change.from.as_deref().map_or_else(|| "not set".into(), shown);
+    let to = shown(&change.to);
+    if width(&from).max(width(&to)) <= LONGEST_VALUE {
+        lines.line(&format!("  {name}  {from} → {to}{restart}"));
+    } else {
+        lines.line(&format!("  {name}{restart}"));
+        // Lists are written with commas and no blanks; they may be broken after one.
+        let folded = |list: &str| list.replace(',', ",\u{200b}");
+        for (head, value) in [("now", &from), ("then", &to)] {
+            let head = format!("    {}", left(head, 6));
+            let painted = lines.screen.paint(Tone::Faint, &head);
+            lines.list(&head, &painted, &folded(value));
+        }
+    }
+    lines.hang("    ", "    ", &change.why, Some(Tone::Faint));
+}
+
+fn shown(value: &str) -> String {
+    match value.split_ascii_whitespace().collect::<Vec<_>>().join(" ") {
+        text if text.is_empty() => "(empty)".into(),
+        text => text,
+    }
+}
+
+fn write_numbers(lines: &mut Lines, planned: &Planned<'_>) {
+    let plan = planned.plan;
+    let mut rows = Vec::from([(
+        "ports left".to_string(),
+        ends(plan.before.headroom),
+        ends(plan.after.headroom),
+    )]);
+    rows.extend(rehearsal::rows(planned.rehearsal));
+    rows.push((
+        "connections per second, for ever".into(),
+        rate(plan.before.sustainable_per_second),
+        rate(plan.after.sustainable_per_second),
+    ));
+    lines.gap();
+    table(lines, "Gives", &rows);
+}
+
+/// Three columns: what, now, then.
+pub(super) fn table(lines: &mut Lines, title: &str, rows: &[(String, String, String)]) {
+    let columns = |pick: fn(&(String, String, String)) -> &String, head: &str| {
+        let longest = rows.iter().map(|row| width(pick(row))).max().unwrap_or(0);
+        longest.max(width(head))
+    };
+    let first = columns(|row| &row.0, title) + 2;
+    let (second, third) = (columns(|row| &row.1, BEFORE), columns(|row| &row.2, AFTER));
+    lines.line(&format!(
+        "{}  {}  {}",
+        lines.screen.paint(Tone::Strong, &left(title, first)),
+        lines.screen.paint(Tone::Faint, &right(BEFORE, second)),
+        lines.screen.paint(Tone::Faint, &right(AFTER, third)),
+    ));
+    for (what, before, after) in rows {
+        lines.line(&format!(
+            "{}  {}  {}",
+            left(&format!("  {what}"), first),
+            right(before, second),
+            right(after, third),
+        ));
+    }
+}
+
+/// Connections per second; a slow one with a decimal.
+pub(super) fn rate(per_second: Option<f64>) -> String {
+    match per_second {
+        None => "not known".into(),
+        Some(rate) if rate < 10.0 => format!("{rate:.1}"),
+        Some(rate) => grouped(rate as u64),
+    }
+}
+
+fn write_conditions(lines: &mut Lines, planned: &Planned<'_>) {
+    let plan = planned.plan;
+    if planned.outcome == Outcome::Nothing && plan.reaches {
+        return;
+    }
+    let mut texts: Vec<String> = plan.conflicts.iter().map(|c| c.text.clone()).collect();
+    texts.extend(plan.assumptions.iter().map(|text| format!("Assumed: {text}")));
+    if let Some(rehearsal) = planned.rehearsal {
+        texts.extend(rehearsal.notes.iter().cloned());
+    }
+    // The first is the headline where the plan does not reach its target.
+    let told = usize::from(!plan.reaches);
+    for refusal in plan.refusals.iter().skip(told) {
+        texts.push(format!(
+            "Not done: {}. {} (dryport explain {})",
+            refusal.what,
+            refusal.reason,
+            refusal.page.name()
+        ));
+    }
+    if let Some(refusal) = plan.refusals.first().filter(|_| !plan.reaches) {
+        texts.push(format!("More: dryport explain {}", refusal.page.name()));
+    }
+    if texts.is_empty() {
+        return;
+    }
+    heading(lines, "To know");
+    for text in texts {
+        lines.hang("  - ", "  - ", &text, None);
+    }
+}
+
+/// For a capture, the commands are what the reader came for.
+fn write_recipes(lines: &mut Lines, planned: &Planned<'_>) {
+    if planned.namespace.is_some() {
+        return;
+    }
+    for recipe in planned.recipes.iter().take(MOST_RECIPES) {
+        heading(lines, &recipe.title);
+        for line in recipe.apply.lines() {
+            command(lines, line);
+        }
+        if let Some(note) = &recipe.note {
+            lines.hang("  ", "  ", note, Some(Tone::Faint));
+        }
+        if let Some(undo) = &recipe.undo {
+            heading(lines, "And back");
+            for line in undo.lines() {
+                command(lines, line);
+            }
+        }
+    }
+    let others: Vec<&str> = planned
+        .recipes
+        .iter()
+        .skip(MOST_RECIPES)
+        .map(|recipe| recipe.file_name)
+        .collect();
+    if !others.is_empty() {
+        lines.gap();
+        let text = format!("`--write DIRECTORY` writes all as files: {}.", others.join(", "));
+        lines.hang("", "", &text, None);
+    }
+}
+
+fn heading(lines: &mut Lines, text: &str) {
+    lines.gap();
+    lines.line(&lines.screen.paint(Tone::Strong, text));
+}
