@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 
 const KEY: &str = "net.ipv4.ip_local_port_range";
 
-/// Pieces that a form feed parts are files of one system.
+// Pieces that a form feed parts are files of one system.
 fuzz_target!(|bytes: &[u8]| {
     let places = DIRECTORIES
         .iter()

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::LabError;
-use bench::Bench;
+use bench::{Bench, Means};
 use settings::Rules;
 use stand_in::StandIn;
 
@@ -30,6 +30,7 @@ mod settings;
 mod stand_in;
 mod sustained;
 
+pub use aim::Aim;
 pub use request::RehearsedRequest;
 
 /// What is to be tried.
@@ -160,18 +161,30 @@ pub struct StandInTold {
 /// The kernel refuses a setting ([`LabError::Setting`] names it), a namespace cannot be made, or the
 /// machine runs out of memory or files for the stand-in.
 pub fn rehearse(rehearsal: &Rehearsal) -> Result<Rehearsed, LabError> {
+    rehearse_with(rehearsal, Aim::of_this_kernel())
+}
+
+/// The same by other means than the kernel's best: what kernels before 6.3 have can be tried on
+/// any.
+///
+/// # Errors
+/// See [`rehearse`].
+pub fn rehearse_with(rehearsal: &Rehearsal, aim: Aim) -> Result<Rehearsed, LabError> {
     let (before, after) = settings::try_out(rehearsal)?;
-    let server_port = settings::server_port(&before, &after)?;
+    let means = Means {
+        aim,
+        server_port: settings::server_port(&before, &after)?,
+    };
     thread::scope(|scope| {
         let sustain = |rules, changed| {
             thread::Builder::new()
                 .spawn_scoped(scope, move || {
-                    sustained::measure(rehearsal, rules, changed, server_port)
+                    sustained::measure(rehearsal, rules, changed, means)
                 })
                 .map_err(LabError::Thread)
         };
         let (first, second) = (sustain(&before, false)?, sustain(&after, true)?);
-        let counted = count_both(rehearsal, &before, &after, server_port);
+        let counted = count_both(rehearsal, &before, &after, means);
         let (first, second) = (join(first)?, join(second)?);
         let (before, after, stand_in) = counted?;
         Ok(Rehearsed {
@@ -194,10 +207,13 @@ fn count_both(
     rehearsal: &Rehearsal,
     before: &Rules,
     after: &Rules,
-    server_port: u16,
+    means: Means,
 ) -> Result<(count::Count, count::Count, StandInTold), LabError> {
-    let ranges = [before.ports(&rehearsal.request), after.ports(&rehearsal.request)];
-    let bench = Bench::build(rehearsal, server_port)?;
+    let ranges = [
+        before.ports(&rehearsal.request),
+        after.ports(&rehearsal.request),
+    ];
+    let bench = Bench::build(rehearsal, means)?;
     let mut stand_in = StandIn::build(&bench, &rehearsal.load, &ranges)?;
     stand_in.wait_until_old(before);
     let first = count::count(&bench, before)?;

@@ -38,7 +38,7 @@ impl Lab {
     }
 
     /// Two namespaces joined by a veth pair: the client has 10.77.0.1, 10.77.0.3, fd77::1 and
-    /// fd77::3 on `va`, the server 10.77.0.2 and fd77::2 on `vb`. Without IPv6 only the others.
+    /// fd77::3 on `va`, the server 10.77.0.2 and fd77::2 on `vb`. Without IPv6 only 10.77.0.*.
     ///
     /// # Errors
     /// See [`Namespace::new`]; or the kernel has no veth.

@@ -160,7 +160,11 @@ impl Parsed {
         };
         // The readers compare names as they are written, and open what they mean.
         if pattern.len() != key.trim_ascii().len() {
-            self.note(line, "repeated separators: a glob and a name may both set this", key);
+            self.note(
+                line,
+                "repeated separators: a glob and a name may both set this",
+                key,
+            );
         }
         self.assignments.push(Assignment {
             line,

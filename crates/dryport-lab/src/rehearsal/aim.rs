@@ -13,7 +13,7 @@ pub(super) const RANGE_FILE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 
 /// The means to confine a socket to one port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Aim {
+pub enum Aim {
     /// `IP_LOCAL_PORT_RANGE` on the socket (6.3).
     Socket,
     /// The range of the whole namespace. The kernel then says once in its log that the ends should
@@ -23,6 +23,7 @@ pub(super) enum Aim {
 
 impl Aim {
     /// The better one that this kernel has.
+    #[must_use]
     pub fn of_this_kernel() -> Self {
         let mut ask = Ask::connect(([127, 0, 0, 1], 9).into());
         ask.options.range = Some(SocketPortRange { low: 1, high: 1 });
@@ -33,7 +34,7 @@ impl Aim {
     }
 
     /// Asks for one port, in the calling thread's namespace. `quietly`: see `open_quietly`.
-    pub fn open(
+    pub(super) fn open(
         self,
         ask: &mut Ask,
         port: u16,
@@ -52,6 +53,10 @@ impl Aim {
                     .map_err(LabError::file("write", RANGE_FILE))?;
             }
         }
-        Ok(if quietly { open_quietly(ask) } else { open(ask) })
+        Ok(if quietly {
+            open_quietly(ask)
+        } else {
+            open(ask)
+        })
     }
 }

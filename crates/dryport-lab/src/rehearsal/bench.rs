@@ -5,6 +5,13 @@ use super::peer::Peer;
 use super::{Rehearsal, RehearsedRequest, settings};
 use crate::{Ask, Lab, LabError, Namespace};
 
+/// What all measurements of a rehearsal have in common.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Means {
+    pub aim: Aim,
+    pub server_port: u16,
+}
+
 /// Namespaces with the settings of now, and a server in them.
 #[derive(Debug)]
 pub(super) struct Bench {
@@ -12,26 +19,24 @@ pub(super) struct Bench {
     pub peer: Peer,
     lab: Lab,
     pub request: RehearsedRequest,
-    pub server_port: u16,
-    pub aim: Aim,
+    pub means: Means,
 }
 
 impl Bench {
-    pub fn build(rehearsal: &Rehearsal, server_port: u16) -> Result<Self, LabError> {
+    pub fn build(rehearsal: &Rehearsal, means: Means) -> Result<Self, LabError> {
         let request = rehearsal.request;
         let lab = if request.is_loopback() {
             Lab::loopback()?
         } else {
             Lab::veth()?
         };
-        let peer = Peer::start(lab.server(), request.server(server_port))?;
+        let peer = Peer::start(lab.server(), request.server(means.server_port))?;
         settings::write(lab.client(), &rehearsal.before)?;
         Ok(Self {
             peer,
             lab,
             request,
-            server_port,
-            aim: Aim::of_this_kernel(),
+            means,
         })
     }
 
@@ -40,6 +45,6 @@ impl Bench {
     }
 
     pub fn ask(&self) -> Ask {
-        self.request.ask(self.server_port)
+        self.request.ask(self.means.server_port)
     }
 }

@@ -77,7 +77,11 @@ fn port_by_port(
     let mut ask = bench.ask();
     let (mut granted, mut refused_with) = (Vec::new(), None);
     for port in ports.ports() {
-        match bench.aim.open(&mut ask, port, bench.request.is_connection())? {
+        match bench
+            .means
+            .aim
+            .open(&mut ask, port, bench.request.is_connection())?
+        {
             Ok(_) => granted.push(port),
             Err(errno) => {
                 let name = errno_name(errno);
@@ -88,7 +92,7 @@ fn port_by_port(
             }
         }
     }
-    if bench.aim == Aim::Namespace {
+    if bench.means.aim == Aim::Namespace {
         fs::write(RANGE_FILE, format!("{} {}", range.low(), range.high()))
             .map_err(LabError::file("write", RANGE_FILE))?;
     }
@@ -102,16 +106,14 @@ fn port_by_port(
 
 /// Opens some sockets as a program does. Each must get one of the ports that were granted, and none
 /// may be refused while there should be more.
-fn confirm(
-    bench: &Bench,
-    ports: PortRange,
-    granted: &[u16],
-    sample: u32,
-) -> Result<u32, LabError> {
+fn confirm(bench: &Bench, ports: PortRange, granted: &[u16], sample: u32) -> Result<u32, LabError> {
     let expected = u32::try_from(granted.len()).unwrap_or(u32::MAX);
     let walked = open_until_refused(bench, sample, Some(Instant::now() + SAMPLE_TIME))?;
     let count = u32::try_from(walked.ports.len()).unwrap_or(u32::MAX);
-    let strange = walked.ports.iter().find(|port| granted.binary_search(port).is_err());
+    let strange = walked
+        .ports
+        .iter()
+        .find(|port| granted.binary_search(port).is_err());
     // The walk over an odd number of ports misses one (`__inet_hash_connect`, `remaining &= ~1U`).
     let missed = ports.size() % 2;
     let short = walked.refused_with.is_some() && count + missed < expected;

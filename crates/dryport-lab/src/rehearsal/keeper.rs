@@ -10,12 +10,11 @@ use std::thread::{self, JoinHandle};
 use rustix::process::{Resource, getrlimit};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
-use super::aim::Aim;
-use super::bench::Bench;
+use super::bench::{Bench, Means};
 use super::{RehearsedRequest, Stand};
+use crate::LabError;
 use crate::namespace::enter;
 use crate::socket::Held;
-use crate::LabError;
 
 /// Room for what a thread inherits and for what the libraries open.
 const SPARE: u64 = 64;
@@ -32,14 +31,16 @@ pub(super) struct Keeper {
 /// What a keeper is to hold.
 struct Task {
     request: RehearsedRequest,
-    aim: Aim,
-    server_port: u16,
+    means: Means,
     ports: Vec<(u16, Stand)>,
 }
 
 /// How many sockets one thread can hold.
 pub(super) fn descriptors() -> u32 {
-    let limit = getrlimit(Resource::Nofile).current.unwrap_or(MOST).min(MOST);
+    let limit = getrlimit(Resource::Nofile)
+        .current
+        .unwrap_or(MOST)
+        .min(MOST);
     u32::try_from(limit.saturating_sub(SPARE).max(1)).unwrap_or(u32::MAX)
 }
 
@@ -53,8 +54,7 @@ impl Keeper {
             .map_err(LabError::Thread)?;
         let task = Task {
             request: bench.request,
-            aim: bench.aim,
-            server_port: bench.server_port,
+            means: bench.means,
             ports: ports.to_vec(),
         };
         let (release, released) = channel();
@@ -63,10 +63,14 @@ impl Keeper {
             let entered = enter(&namespace);
             // Before the table is left in which it is open.
             drop(namespace);
-            let held = entered.and_then(|()| own_table()).and_then(|()| hold(&task));
+            let held = entered
+                .and_then(|()| own_table())
+                .and_then(|()| hold(&task));
             keep(held, &ready, &released);
         };
-        let thread = thread::Builder::new().spawn(body).map_err(LabError::Thread)?;
+        let thread = thread::Builder::new()
+            .spawn(body)
+            .map_err(LabError::Thread)?;
         let keeper = Self {
             release: Some(release),
             thread: Some(thread),
@@ -119,13 +123,14 @@ fn own_table() -> Result<(), LabError> {
 
 fn hold(task: &Task) -> Result<Vec<Held>, LabError> {
     let quietly = task.request.is_connection();
+    let Means { aim, server_port } = task.means;
     let mut held = Vec::with_capacity(task.ports.len());
     for (port, stand) in &task.ports {
-        let Some(mut ask) = task.request.standing(*port, *stand, task.server_port) else {
+        let Some(mut ask) = task.request.standing(*port, *stand, server_port) else {
             continue;
         };
         let result = match ask.options.range {
-            Some(_) => task.aim.open(&mut ask, *port, quietly)?,
+            Some(_) => aim.open(&mut ask, *port, quietly)?,
             None => crate::socket::open(&ask),
         };
         held.push(result.map_err(LabError::system("ask", ask.to_string()))?);

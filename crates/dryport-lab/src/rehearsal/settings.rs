@@ -85,7 +85,9 @@ pub(super) fn try_out(rehearsal: &Rehearsal) -> Result<(Rules, Rules), LabError>
 
 /// Writes settings in their order.
 pub(super) fn write(namespace: &Namespace, settings: &[(String, String)]) -> Result<(), LabError> {
-    settings.iter().try_for_each(|(key, value)| set(namespace, key, value))
+    settings
+        .iter()
+        .try_for_each(|(key, value)| set(namespace, key, value))
 }
 
 fn set(namespace: &Namespace, key: &str, value: &str) -> Result<(), LabError> {
@@ -154,7 +156,7 @@ fn of_both_parities(range: PortRange) -> PortRange {
     let (low, high) = (range.low(), range.high());
     let larger = match (range.size() % 2, low, high) {
         (1, 2.., _) => PortRange::new(low - 1, high),
-        (1, _, ..u16::MAX) => PortRange::new(low, high + 1),
+        (1, _, ..=0xfffe) => PortRange::new(low, high + 1),
         _ => None,
     };
     larger.unwrap_or(range)

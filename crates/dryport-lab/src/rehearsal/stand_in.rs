@@ -11,8 +11,8 @@ use super::bench::Bench;
 use super::keeper::{Keeper, descriptors};
 use super::settings::{self, Rules, TIMESTAMPS};
 use super::{Stand, StandInTold};
-use crate::tables::wait_for;
 use crate::LabError;
+use crate::tables::wait_for;
 
 /// Connections under way at once: below every kernel's `somaxconn`.
 const BATCH: usize = 64;
@@ -135,7 +135,10 @@ impl StandIn {
 
 fn told(load: usize, held: &[(u16, Stand)], time_waits: &[(u16, Stand)]) -> StandInTold {
     let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-    let locked = held.iter().filter(|(_, stand)| *stand == Stand::Locked).count();
+    let locked = held
+        .iter()
+        .filter(|(_, stand)| *stand == Stand::Locked)
+        .count();
     StandInTold {
         locked: number(locked),
         in_use: number(held.len() - locked),
@@ -151,14 +154,17 @@ fn leave_time_waits(bench: &Bench, ports: &[u16]) -> Result<(), LabError> {
     let mut connections = Vec::with_capacity(ports.len());
     for batch in ports.chunks(BATCH) {
         for port in batch {
-            let mut ask = bench.request.connection(*port, bench.server_port);
+            let mut ask = bench.request.connection(*port, bench.means.server_port);
             let held = bench
+                .means
                 .aim
                 .open(&mut ask, *port, false)?
                 .map_err(LabError::system("ask", ask.to_string()))?;
             connections.extend(held.connection);
         }
-        bench.peer.close(u32::try_from(batch.len()).unwrap_or(u32::MAX))?;
+        bench
+            .peer
+            .close(u32::try_from(batch.len()).unwrap_or(u32::MAX))?;
     }
     wait_for(&connections, &[State::TimeWait], false)
 }

@@ -7,9 +7,9 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dryport_model::PortRange;
+use dryport_model::{PortRange, PortSet};
 
-use super::bench::Bench;
+use super::bench::{Bench, Means};
 use super::settings::{self, Rules};
 use super::stand_in::StandIn;
 use super::{Rehearsal, Stand, Sustained};
@@ -31,11 +31,11 @@ pub(super) fn measure(
     rehearsal: &Rehearsal,
     rules: &Rules,
     changed: bool,
-    server_port: u16,
+    means: Means,
 ) -> Result<Sustained, LabError> {
     let whole = rules.ports(&rehearsal.request);
     let part = least_loaded(whole, rules, &rehearsal.load);
-    let bench = Bench::build(rehearsal, server_port)?;
+    let bench = Bench::build(rehearsal, means)?;
     let stand_in = StandIn::build(&bench, &rehearsal.load, &[part])?;
     if changed {
         settings::write(bench.client(), &rehearsal.after)?;
@@ -45,7 +45,7 @@ pub(super) fn measure(
         bench.client().set(RANGE, &text)?;
     }
     stand_in.wait_until_old(rules);
-    let ask = rehearsal.request.use_ask(server_port);
+    let ask = rehearsal.request.use_ask(means.server_port);
     let run = bench
         .client()
         .run(|| Run::new(&bench, &ask, part).until(rehearsal.window))??;
@@ -72,12 +72,14 @@ fn least_loaded(whole: PortRange, rules: &Rules, load: &[(u16, Stand)]) -> PortR
 struct Run<'a> {
     bench: &'a Bench,
     ask: &'a Ask,
-    size: usize,
+    size: u32,
     began: Instant,
     /// When each was granted, after `began`.
     grants: Vec<Duration>,
-    /// The first refusal: after how many grants, and when.
-    dry: Option<(usize, Duration)>,
+    /// The ports that were granted.
+    ports: PortSet,
+    /// When one was refused for the first time.
+    dry: Option<Duration>,
 }
 
 impl<'a> Run<'a> {
@@ -85,9 +87,10 @@ impl<'a> Run<'a> {
         Self {
             bench,
             ask,
-            size: part.size() as usize,
+            size: part.size(),
             began: Instant::now(),
             grants: Vec::new(),
+            ports: PortSet::new(),
             dry: None,
         }
     }
@@ -96,10 +99,13 @@ impl<'a> Run<'a> {
         while !self.is_over(window) {
             match open(self.ask) {
                 // Dropped at once: the client closes first.
-                Ok(_) => self.grants.push(self.began.elapsed()),
-                Err(errno) if self.means_dry(errno_name(errno)) => {
-                    let dry = (self.grants.len(), self.began.elapsed());
-                    self.dry.get_or_insert(dry);
+                Ok(held) => {
+                    self.grants.push(self.began.elapsed());
+                    self.ports.insert(held.local.port());
+                }
+                // A socket that was bound is refused its port by bind(), another by connect().
+                Err(errno) if errno_name(errno) == self.bench.request.error_when_dry() => {
+                    self.dry.get_or_insert(self.began.elapsed());
                     sleep(PROBE_INTERVAL);
                 }
                 Err(errno) => return Err(LabError::system("ask", self.ask.to_string())(errno)),
@@ -109,54 +115,55 @@ impl<'a> Run<'a> {
         Ok(self)
     }
 
-    /// A socket that was bound is refused its port by `bind()`, one that was not by `connect()`.
-    fn means_dry(&self, error: &str) -> bool {
-        error == self.bench.request.error_when_dry()
-    }
-
     fn is_over(&self, window: Duration) -> bool {
         let now = self.began.elapsed();
         match self.dry {
-            // Also on a slow machine not before every port was used once.
+            // Also on a slow machine not before every port could be used once.
             None => {
                 let rounds = if now < window { ROUNDS } else { 1 };
-                self.grants.len() > self.size * rounds
+                self.grants.len() > self.size as usize * rounds
             }
-            Some((ports, since)) => {
-                let all_came_back = ports > 0 && self.grants.len() >= 2 * ports;
+            Some(since) => {
+                let all_came_back = !self.ports.is_empty() && self.again() >= self.round();
                 now - since >= window || (all_came_back && now - since >= AT_LEAST)
             }
         }
     }
 
+    /// How many grants make a round of all ports.
+    fn round(&self) -> usize {
+        self.ports.len() as usize
+    }
+
+    /// How many grants were of a port that had been granted before.
+    fn again(&self) -> usize {
+        self.grants.len() - self.round()
+    }
+
     fn verdict(&self, window: Duration) -> Sustained {
-        let Some((ports, since)) = self.dry else {
+        let ports = self.ports.len();
+        let Some(since) = self.dry else {
             let took = self.grants.last().copied().unwrap_or(window);
             return Sustained::NotLimited {
                 per_second: rate(self.grants.len(), took),
             };
         };
-        let told = u32::try_from(ports).unwrap_or(u32::MAX);
-        if self.grants.len() == ports {
-            return Sustained::NothingCameBack {
-                ports: told,
-                window,
-            };
+        if self.again() == 0 {
+            return Sustained::NothingCameBack { ports, window };
         }
         Sustained::Limited {
-            per_second: self.rate_of_whole_rounds(ports, since),
-            ports: told,
+            per_second: self.rate_of_whole_rounds(since),
+            ports,
         }
     }
 
-    /// From the first grant to the last that ends a round of all ports: a window that ends within
-    /// a round would count too much or too little.
-    fn rate_of_whole_rounds(&self, ports: usize, since: Duration) -> f64 {
-        let rounds = (self.grants.len() - 1).checked_div(ports).unwrap_or(0);
-        let first = self.grants.first();
-        match (rounds, first, self.grants.get(rounds * ports)) {
-            (1.., Some(first), Some(last)) => rate(rounds * ports, *last - *first),
-            _ => rate(self.grants.len() - ports, self.began.elapsed() - since),
+    /// From the first grant to the last that ends a round: a window that ends within a round would
+    /// count too much or too little.
+    fn rate_of_whole_rounds(&self, since: Duration) -> f64 {
+        let whole = (self.grants.len() - 1) / self.round() * self.round();
+        match (self.grants.first(), self.grants.get(whole)) {
+            (Some(first), Some(last)) if last > first => rate(whole, *last - *first),
+            _ => rate(self.again(), self.began.elapsed() - since),
         }
     }
 }

@@ -302,8 +302,12 @@ impl Planner<'_> {
         let taken = self.taken_now(planned);
         let after = planned.views.settled_under(planned.request, limits);
         let room = after.headroom().at_least;
-        let level = self.facts.thresholds.at_worst(&after.ledger(), after.headroom());
-        level == crate::Level::Ok && (has_rate || room >= taken)
+        let (ledger, headroom) = (after.ledger(), after.headroom());
+        if has_rate {
+            // Whether old TIME_WAITs can be taken over is soon of no account.
+            return self.facts.thresholds.at_best(&ledger, headroom) == crate::Level::Ok;
+        }
+        self.facts.thresholds.at_worst(&ledger, headroom) == crate::Level::Ok && room >= taken
     }
 
     /// Ports that are taken from a request under the settings in force, young TIME_WAITs that will

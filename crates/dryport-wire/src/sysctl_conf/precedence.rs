@@ -217,7 +217,7 @@ mod tests {
     }
 
     /// One file with these lines.
-    fn lines(text: &str) -> [Option<std::string::String>; 2] {
+    fn lines(text: &str) -> [Option<String>; 2] {
         values(&[file("/etc/sysctl.d/a.conf", text)]).map(|value| value.map(ToOwned::to_owned))
     }
 

@@ -21,6 +21,8 @@ use crate::headroom;
 
 /// Requests that are planned for at once: the worst. Each costs a dump of all sockets.
 const MOST_REQUESTS: usize = 4;
+/// Below this size the slow walk past half the range is not felt.
+const WALK_IS_FELT_FROM: u32 = 1024;
 /// Programs looked at for what they are.
 const MOST_PROGRAMS: usize = 4;
 /// Where the kubelet keeps its state.
@@ -189,7 +191,9 @@ fn choose(
     }
     let requests = || verdict.requests.iter().map(|known| (known.request, Some(known)));
     let short: Vec<_> = requests()
-        .filter(|(_, known)| known.is_some_and(|known| known.level >= Level::Warning))
+        .filter(|(request, known)| {
+            known.is_some_and(|known| known.level >= Level::Warning || is_slow(request, known))
+        })
         .take(MOST_REQUESTS)
         .collect();
     if !short.is_empty() {
@@ -201,6 +205,14 @@ fn choose(
     let any = || requests().find(|(request, _)| request.claim() == Claim::Bucket);
     let chosen = if has_rate { busiest.or_else(any) } else { any() };
     vec![chosen.unwrap_or_else(|| (Request::any_new_destination(), None))]
+}
+
+/// Past half of the range, `connect()` walks the ports of one parity in vain.
+fn is_slow(request: &Request, verdict: &RequestVerdict) -> bool {
+    let ledger = &verdict.ledger;
+    matches!(request.claim(), Claim::Tuple { .. })
+        && ledger.capacity() >= WALK_IS_FELT_FROM
+        && ledger.taken() * 2 > ledger.capacity()
 }
 
 /// A plain connect() to a destination.

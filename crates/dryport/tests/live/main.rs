@@ -12,6 +12,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 mod accepted;
 mod blind;
+mod fix;
 mod helper;
 mod hostile;
 mod namespaces;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         blind::TESTS,
         hostile::TESTS,
         accepted::TESTS,
+        fix::TESTS,
     ];
     let fixed = fixed
         .concat()

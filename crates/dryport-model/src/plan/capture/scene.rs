@@ -337,7 +337,7 @@ impl<'a> Scene<'a> {
         if self.is_dry_by_message {
             assumptions.push(
                 "no table of sockets is in the input: every port of the range is taken to be in use, \
-                 as the message says, and half as many again to be needed"
+                 as the input says, and half as many again to be needed"
                     .into(),
             );
         } else if self.request.is_none() {
@@ -345,6 +345,13 @@ impl<'a> Scene<'a> {
                 "no table of sockets is in the input: only the target and the range are reckoned with"
                     .into(),
             );
+        }
+        if self.request.is_none() && !self.range_is_known {
+            assumptions.push(format!(
+                "the range is not in the input: {}, with which {} starts, is assumed",
+                self.range,
+                self.platform.title()
+            ));
         }
         assumptions.extend(self.hold_assumption());
         assumptions.extend(self.wait_assumption());
@@ -420,7 +427,7 @@ impl<'a> Scene<'a> {
             Sharing::ByTuple if matches!(self.protocol, Protocol::Tcp) => {
                 "for each source and destination"
             }
-            Sharing::BySource => "for each source address",
+            Sharing::BySource | Sharing::BySourceOrTuple => "for each source address",
             _ => "for all destinations together",
         }
     }

@@ -350,7 +350,10 @@ fn windows_shortens_the_wait_last_and_says_that_it_needs_a_restart() {
     assert_eq!(to(&wait, Setting::TcpTimedWaitDelay), Some("60"));
     assert_eq!(to(&wait, DYNAMIC), Some("start=17408 num=48128"));
     assert!(change(&wait, Setting::TcpTimedWaitDelay).restart_needed);
-    assert_eq!(kinds(&wait), [ConflictKind::Condition]);
+    assert_eq!(
+        kinds(&wait),
+        [ConflictKind::Condition, ConflictKind::Condition]
+    );
     let never = idle().rate(3000.0, 0.0);
     assert!(!never.reaches);
     assert_eq!(never.refusals[0].page, CauseId::WindowsRangeDry);

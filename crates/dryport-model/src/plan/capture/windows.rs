@@ -181,6 +181,9 @@ fn timed_wait_delay(scene: &Scene<'_>, seconds: u32) -> Change {
 pub(super) fn conflicts(scene: &Scene<'_>, chosen: &Candidate) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
     conflicts.extend(services(scene, &scene.swallowed(chosen.range)));
+    if chosen.range != scene.range {
+        conflicts.push(firewall_condition());
+    }
     if chosen.wait_seconds < scene.wait_seconds() {
         conflicts.push(wait_condition(scene));
     }
@@ -221,6 +224,16 @@ fn services(scene: &Scene<'_>, ports: &[u16]) -> Option<Conflict> {
             ports.len()
         ),
     })
+}
+
+/// RPC listens on dynamic ports (KB 929851).
+fn firewall_condition() -> Conflict {
+    Conflict {
+        kind: ConflictKind::Condition,
+        text: "RPC services listen on ports of the range: a firewall that lets only the old range \
+               through has to let the new one through as well."
+            .into(),
+    }
 }
 
 fn wait_condition(scene: &Scene<'_>) -> Conflict {
