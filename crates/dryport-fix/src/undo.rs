@@ -14,8 +14,8 @@ use crate::repair::outlives_the_boot;
 pub fn chosen(entries: &[Entry], place: &Place, id: Option<&str>) -> Result<Entry> {
     let is_here = |entry: &&Entry| entry.place.is(place) || outlives_the_boot(entry, place);
     let Some(id) = id else {
-        let open = entries.iter().filter(|entry| !entry.stage.is_closed());
-        let last = open.filter(is_here).next_back().cloned();
+        let is_open = |entry: &&Entry| !entry.stage.is_closed() && is_here(entry);
+        let last = entries.iter().rfind(is_open).cloned();
         return last.ok_or_else(|| {
             FixError::Nothing("dryport has changed nothing in this namespace that is still in force".into())
         });

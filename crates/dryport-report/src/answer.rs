@@ -18,6 +18,9 @@ pub struct NamespaceName {
 pub struct Check<'a> {
     /// Every namespace looked at, the caller's first.
     pub namespaces: Vec<CheckedNamespace<'a>>,
+    /// What names the only namespace on the command line, `blue` or `pid:12`, where that was given:
+    /// a command in the answer then needs it too.
+    pub given: Option<String>,
     /// The worst level.
     pub level: Level,
     /// Settings that could not be seen and were taken to be the platform's defaults; a sentence

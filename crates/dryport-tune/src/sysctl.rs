@@ -70,7 +70,7 @@ pub fn write(setting: Setting, bytes: &[u8]) -> Result<()> {
 /// Whether the setting may be written: opens it for writing, and writes nothing.
 ///
 /// # Errors
-/// What [`write`] would say, but for the value.
+/// What [`write()`] would say, but for the value.
 pub fn can_write(setting: Setting) -> Result<()> {
     open_to_write(&path(setting)).map(drop)
 }

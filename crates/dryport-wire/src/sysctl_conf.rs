@@ -5,8 +5,8 @@
 //! a value means. What both readers take is taken the same. Where they differ, what the more
 //! generous one takes is kept and a note tells it: a setter too many is seen, one too few is not.
 //!
-//! Held against systemd-sysctl 252 and procps 4.0.2 with thousands of random files; the test
-//! `boot` of dryport-tune does it where they are installed. One thing is known to differ: names with
+//! Held against systemd-sysctl 252 and procps 4.0.2 with thousands of random files; the tests
+//! `boot` of dryport-tune do it where they are installed. One thing is known to differ: names with
 //! repeated separators (`net//ipv4/x`), which the readers compare as written, are taken as the same
 //! name, with a note.
 //!

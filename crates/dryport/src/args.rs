@@ -601,7 +601,7 @@ fn assignment(text: &str) -> Result<(String, String), String> {
         && key
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
-    if is_name && !key.split('.').any(|part| part.is_empty()) {
+    if is_name && !key.split('.').any(str::is_empty) {
         Ok((key, value.trim().into()))
     } else {
         Err(format!("{key:?} is not the name of a setting"))

@@ -7,6 +7,7 @@ use dryport_host::{
 };
 use dryport_model::{Coverage, NamespaceFacts, Owners, Thresholds, Verdict, judge};
 use dryport_report::{Check, CheckedNamespace, NamespaceName, json, text};
+use dryport_wire::procfs::printable;
 
 use crate::args::CheckArgs;
 use crate::failure::{Exit, Failure};
@@ -18,12 +19,8 @@ mod process;
 /// Answers the command.
 pub fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
     let process = args.pid.map(Process::read).transpose()?;
-    if let Some(spec) = args
-        .pid
-        .map(NamespaceSpec::Pid)
-        .as_ref()
-        .or(args.netns.as_ref())
-    {
+    let given = args.pid.map(NamespaceSpec::Pid).or_else(|| args.netns.clone());
+    if let Some(spec) = &given {
         Namespace::enter(spec)?;
     }
     let read = read_limits(true)?;
@@ -52,6 +49,7 @@ pub fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
             coverage: &seen.coverage,
             devices: &seen.devices,
         }],
+        given: given.map(|spec| printable(spec.to_string().as_bytes())),
         level,
         assumptions: read.assumptions.clone(),
         process: findings,

@@ -104,7 +104,8 @@ fn confirmed(args: &FixArgs, output: &Output, place: &Place) -> Result<Exit, Fai
         || "until a restart".to_string(),
         |file| format!("also after a restart, by {}", file.path),
     );
-    undo::show(output, format!("Kept, {file}. `dryport undo` takes it back."), &entry, place)
+    let undo = format!("dryport undo{}", suffix(args));
+    undo::show(output, format!("Kept, {file}. `{undo}` takes it back."), &entry, place)
 }
 
 /// One run for the namespace of the calling thread.
@@ -166,7 +167,7 @@ impl Run<'_> {
                 headroom.at_least <= measured && measured <= headroom.at_most
             };
             let wrong = !fits(before, answer.before.granted) || !fits(after, answer.after.granted);
-            wrong.then(|| Failure::Rehearsal {
+            wrong.then_some(Failure::Rehearsal {
                 measured: (answer.before.granted, answer.after.granted),
                 predicted: (before, after),
             })
@@ -345,6 +346,7 @@ impl Run<'_> {
             plan: &ready.plan,
             rehearsal: ready.rehearsal.as_ref(),
             recipes,
+            command_suffix: suffix(self.args),
             outcome,
         }
     }
@@ -400,6 +402,21 @@ fn question(plan: &Plan) -> String {
     let settings = plan.changes.len();
     let s = if settings == 1 { "" } else { "s" };
     format!("Apply {settings} change{s}?")
+}
+
+/// What a command for the same namespace and journal ends with.
+fn suffix(args: &FixArgs) -> String {
+    let mut suffix = String::new();
+    if let Some(spec) = &args.netns {
+        suffix.push_str(&format!(" --netns {}", quoted(&spec.to_string())));
+    }
+    // One that the environment names is there the next time as well.
+    let directory = args.state.state_dir.as_ref();
+    let is_named = std::env::args_os().any(|word| word.to_string_lossy().starts_with("--state-dir"));
+    if let Some(directory) = directory.filter(|_| is_named) {
+        suffix.push_str(&format!(" --state-dir {}", quoted(&directory.to_string_lossy())));
+    }
+    suffix
 }
 
 /// A word as a shell takes it.

@@ -56,8 +56,7 @@ fn spread() -> Remedy {
 /// A client that binds its source address.
 pub(super) fn no_port_option() -> Remedy {
     let how = "Let the program set IP_BIND_ADDRESS_NO_PORT before it binds its source address (nginx \
-               proxy_bind, HAProxy source and Envoy have it built in): its ports are then shared \
-               again.";
+               proxy_bind and HAProxy source do so themselves): its ports are then shared again.";
     remedy("bind-address-no-port", how.into(), None, true)
 }
 

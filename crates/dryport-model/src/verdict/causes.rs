@@ -130,7 +130,7 @@ fn no_port_option() -> Remedy {
     remedy(
         "bind-address-no-port",
         "Let the program set IP_BIND_ADDRESS_NO_PORT before it binds its source address (nginx \
-         proxy_bind, HAProxy source and Envoy have it built in): its ports are then shared again.",
+         proxy_bind and HAProxy source do so themselves): its ports are then shared again.",
         None,
         true,
     )
@@ -140,7 +140,7 @@ fn widen_range() -> Remedy {
     remedy(
         "widen-range",
         "Widen net.ipv4.ip_local_port_range, and reserve the service ports that it would swallow.",
-        Some("sysctl net.ipv4.ip_local_port_range net.ipv4.ip_local_reserved_ports"),
+        Some("dryport fix"),
         false,
     )
 }
@@ -270,7 +270,7 @@ fn time_wait_remedies(facts: &NamespaceFacts<'_>) -> Vec<Remedy> {
         "tw-reuse",
         "Set net.ipv4.tcp_tw_reuse=1 (needs TCP timestamps on both sides; not behind a NAT that \
          mixes hosts): a TIME_WAIT is then taken over after 1 s.",
-        Some("sysctl net.ipv4.tcp_tw_reuse net.ipv4.tcp_timestamps"),
+        Some("dryport fix --set net.ipv4.tcp_tw_reuse=1"),
         false,
     );
     let mut remedies = Vec::from([reuse_connections(), close_there]);
@@ -502,7 +502,7 @@ fn odd_size(facts: &NamespaceFacts<'_>) -> Option<Cause> {
         remedies: [remedy(
             "even-range",
             "Let the range begin and end with opposite parity (one even, one odd).",
-            Some("sysctl net.ipv4.ip_local_port_range"),
+            Some("dryport fix"),
             false,
         )]
         .into(),
@@ -549,22 +549,10 @@ fn overlaps_listener(facts: &NamespaceFacts<'_>) -> Option<Cause> {
         remedies: [Remedy {
             id: "reserve-ports",
             summary: "Reserve these ports, so that the kernel does not hand them out.".into(),
-            command: Some(reserve_command(facts, &ports)),
+            command: Some("dryport fix".into()),
             restart_needed: false,
         }]
         .into(),
         avoid: Vec::new(),
     })
-}
-
-/// The command that reserves `ports` beside those reserved already.
-fn reserve_command(facts: &NamespaceFacts<'_>, ports: &[u16]) -> String {
-    let mut all = facts.census.limits().reserved.clone();
-    ports.iter().for_each(|port| {
-        all.insert(*port);
-    });
-    format!(
-        "sysctl -w net.ipv4.ip_local_reserved_ports={}",
-        all.to_list()
-    )
 }

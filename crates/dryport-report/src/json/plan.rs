@@ -213,7 +213,7 @@ impl<'a> PlanDocument<'a> {
                 .collect(),
             expected: Expected::new(plan),
             rehearsal: planned.rehearsal.map(Rehearsal::new),
-            undo: is_applied.then(|| "dryport undo".into()),
+            undo: is_applied.then(|| format!("dryport undo{}", planned.command_suffix)),
             reaches: plan.reaches,
             needed: plan.needed,
             advice: plan.advice.iter().map(Advice::new).collect(),

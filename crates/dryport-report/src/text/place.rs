@@ -20,6 +20,12 @@ pub(super) enum Place {
 impl Place {
     /// The place of one of the check's namespaces, of which the caller's is the first.
     pub(super) fn of(check: &Check<'_>, checked: &CheckedNamespace<'_>) -> Self {
+        if let Some(given) = &check.given {
+            return Self::There {
+                option: format!("--netns {}", quoted(given)),
+                name: phrase::namespace(&checked.namespace),
+            };
+        }
         let caller = check.namespaces.first();
         if caller.is_some_and(|first| first.namespace.inode == checked.namespace.inode) {
             return Self::Here;
@@ -45,6 +51,15 @@ impl Place {
             }
             Self::There { name, .. } => format!("{command}  # inside {name}"),
         }
+    }
+}
+
+/// A word that the user wrote, as a shell takes it.
+fn quoted(word: &str) -> String {
+    if is_plain(&word.replacen(':', "", 1)) {
+        word.to_string()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -100,7 +100,7 @@ fn write_applied(lines: &mut Lines, planned: &Planned<'_>) {
             "It is taken back in {seconds} s unless you confirm it. Can you still reach this machine?"
         );
         lines.hang("", "", &text, None);
-        command(lines, "dryport fix --confirm");
+        command(lines, &format!("dryport fix --confirm{}", planned.command_suffix));
         return;
     }
     match (file, does_not_last) {
@@ -110,7 +110,7 @@ fn write_applied(lines: &mut Lines, planned: &Planned<'_>) {
         }
         (None, None) => lines.hang("", "", "It lasts until a restart.", None),
     }
-    command(lines, "dryport undo");
+    command(lines, &format!("dryport undo{}", planned.command_suffix));
 }
 
 fn command(lines: &mut Lines, text: &str) {
@@ -326,7 +326,7 @@ fn write_recipes(lines: &mut Lines, planned: &Planned<'_>) {
         .collect();
     if !others.is_empty() {
         lines.gap();
-        let text = format!("`--write DIRECTORY` writes all as files: {}.", others.join(", "));
+        let text = format!("`--write DIR` writes that and {} as files.", others.join(", "));
         lines.hang("", "", &text, None);
     }
 }

@@ -100,6 +100,7 @@ fn check_holds_to_its_schema() {
         level: Level::Unknown,
         assumptions: vec!["An assumption.".into()],
         process: None,
+        given: None,
     };
     holds_to("dryport.check-1.json", &check(&blind));
     let narrow = [scenes::narrow()];

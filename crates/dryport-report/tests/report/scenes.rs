@@ -100,6 +100,7 @@ pub fn check<'a>(scenes: &'a [Scene]) -> Check<'a> {
         namespaces,
         assumptions: Vec::new(),
         process: None,
+        given: None,
     }
 }
 

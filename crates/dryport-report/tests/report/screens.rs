@@ -94,6 +94,7 @@ fn check_that_could_see_nothing() {
         level: Level::Unknown,
         assumptions: vec!["ip_local_port_range is 32768-60999, as Linux starts with.".into()],
         process: None,
+        given: None,
     };
     look("check-blind", |screen| text::check(&check, screen));
 }

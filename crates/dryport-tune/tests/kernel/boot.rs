@@ -11,7 +11,7 @@ use dryport_wire::sysctl_conf::{Applier, DIRECTORIES, LAST_OF_PROCPS, setters};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::scratch::{MOUNTS, NETWORK, in_scratch, keep_mounts_here, mount};
+use crate::scratch::{MOUNTS, NETWORK, in_scratch, keep_mounts_here, mount, skip};
 
 const SETTING: Setting = Setting::TcpTwReuse;
 const NAMES: [&str; 6] = [
@@ -51,7 +51,7 @@ fn the_winner_is_whom_systemd_sysctl_lets_win() {
     ];
     match program.into_iter().find(|path| Path::new(path).exists()) {
         Some(program) => compare(Applier::SystemdSysctl, &[program]),
-        None => eprintln!("SKIPPED: no systemd-sysctl"),
+        None => skip("systemd-sysctl", "systemd-sysctl is not installed"),
     }
 }
 
@@ -61,7 +61,7 @@ fn the_winner_is_whom_sysctl_of_procps_lets_win() {
     // Busybox has another; procps before 3.3.17 knows no globs.
     match version.map(|output| String::from_utf8_lossy(&output.stdout).contains("procps-ng 4.")) {
         Ok(true) => compare(Applier::ProcpsSystem, &["sysctl", "--system"]),
-        _ => eprintln!("SKIPPED: no sysctl of procps 4"),
+        _ => skip("sysctl", "there is no sysctl of procps 4"),
     }
 }
 

@@ -21,7 +21,7 @@ fn a_namespace_has_a_cookie_of_its_own() {
     let mut cookies = vec![here];
     for _ in 0..2 {
         in_scratch(NETWORK, || {
-            cookies.extend(identity::netns_cookie().unwrap())
+            cookies.extend(identity::netns_cookie().unwrap());
         });
     }
     let count = cookies.len();
@@ -58,7 +58,7 @@ fn a_namespace_is_found_while_it_lives() {
 fn a_namespace_that_only_a_descriptor_holds_is_found() {
     let mut held = None;
     in_scratch(NETWORK, || {
-        held = Some(fs::File::open("/proc/thread-self/ns/net").unwrap())
+        held = Some(fs::File::open("/proc/thread-self/ns/net").unwrap());
     });
     if let Some(held) = held {
         let inode = held.metadata().unwrap().ino();

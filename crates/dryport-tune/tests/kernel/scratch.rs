@@ -2,10 +2,9 @@
 
 use std::ffi::CString;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use rustix::io::Errno;
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 /// A network namespace.
@@ -19,15 +18,15 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 /// Runs `work` in a thread with namespaces of its own, which end with it. Where that is forbidden
 /// it says so, and fails if it is required.
 pub fn in_scratch(flags: UnshareFlags, work: impl FnOnce() + Send) {
-    let _one = ONE_AT_A_TIME
-        .lock()
-        .unwrap_or_else(|poison| poison.into_inner());
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
             // SAFETY: namespaces only, never FILES, so no thread sees another's descriptors.
             match unsafe { unshare_unsafe(flags) } {
                 Ok(()) => work(),
-                Err(error) => skip(&error),
+                // An ordinary user gets namespaces only in a user namespace, which a process with
+                // several threads cannot enter. So it is root that these tests need.
+                Err(error) => skip("root", &format!("no scratch namespace: {error}")),
             }
         });
         if let Err(payload) = thread.join() {
@@ -36,13 +35,12 @@ pub fn in_scratch(flags: UnshareFlags, work: impl FnOnce() + Send) {
     });
 }
 
-fn skip(reason: &Errno) {
-    eprintln!("SKIPPED: no scratch namespace: {reason}");
+/// Says that a test cannot run, and fails where `DRYPORT_REQUIRE` names what is missing.
+pub fn skip(needed: &str, reason: &str) {
+    eprintln!("SKIPPED: {reason}");
     let required = std::env::var("DRYPORT_REQUIRE").unwrap_or_default();
-    // An ordinary user gets namespaces only in a user namespace, which a process with several
-    // threads, as this one, cannot enter. So it is root that these tests need.
-    if required.split([',', ' ']).any(|word| word == "root") {
-        panic!("but DRYPORT_REQUIRE names root");
+    if required.split([',', ' ']).any(|word| word == needed) {
+        panic!("but DRYPORT_REQUIRE names {needed}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use dryport_model::explain::{Explanation, Given, explain};
 use dryport_model::plan::{
-    Client, Measure, Plan, ProgramTraits, Target, advice, plan_for_capture, recipes, recognise,
+    Advice, Client, Measure, ProgramTraits, Target, advice, plan_for_capture, recipes, recognise,
 };
 use dryport_model::{Level, Thresholds};
 use dryport_report::{Outcome, Planned, json, text};
@@ -33,8 +33,10 @@ pub(super) fn run(args: &FixArgs, output: &Output) -> Result<Exit, Failure> {
     let (Some(mut plan), Some((platform, _))) = (planned, explanation.platform) else {
         return Err(Failure::NothingToPlan(why_not(&explanation)));
     };
-    plan.advice = advice_for(&explanation, &plan);
-    plan.assumptions.extend(explanation.assumptions.iter().cloned());
+    plan.advice = advice_for(&explanation);
+    let told: Vec<String> = plan.assumptions.clone();
+    let more = explanation.assumptions.iter().filter(|text| !told.contains(text));
+    plan.assumptions.extend(more.cloned());
     let recipes = recipes(platform, &plan.changes);
     files::write(args.write.as_deref(), &recipes)?;
     let outcome = if plan.changes.is_empty() {
@@ -52,6 +54,7 @@ pub(super) fn run(args: &FixArgs, output: &Output) -> Result<Exit, Failure> {
         plan: &plan,
         rehearsal: None,
         recipes: &recipes,
+        command_suffix: String::new(),
         outcome,
     };
     output.write(|mut out| match (output.json, output.quiet) {
@@ -73,8 +76,7 @@ fn why_not(explanation: &Explanation) -> String {
 }
 
 /// The programs of a capture are known by name alone, and its destinations by their ports.
-fn advice_for(explanation: &Explanation, plan: &Plan) -> Vec<dryport_model::plan::Advice> {
-    let _ = plan;
+fn advice_for(explanation: &Explanation) -> Vec<Advice> {
     if explanation.level < Level::Warning {
         return Vec::new();
     }
