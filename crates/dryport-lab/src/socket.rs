@@ -7,8 +7,8 @@ use std::time::Duration;
 use dryport_model::Family;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, Protocol, SendFlags, SocketFlags, SocketType, bind, connect, getpeername,
-    getsockname, ipproto, listen, netdevice, sendto, socket_with, sockopt,
+    AddressFamily, Protocol, SendFlags, SocketFlags, SocketType, bind, connect, connect_unspec,
+    getpeername, getsockname, ipproto, listen, netdevice, sendto, socket_with, sockopt,
 };
 
 use crate::ask::{Ask, Local, Then, Transport};
@@ -128,6 +128,13 @@ fn device_index(fd: &OwnedFd, ask: &Ask) -> Result<u32, Errno> {
 /// Aborts on close: RST instead of FIN.
 pub(crate) fn abort(fd: OwnedFd) -> Result<(), Errno> {
     sockopt::set_socket_linger(&fd, Some(Duration::ZERO))
+}
+
+/// Gives the port back at once, by `connect(AF_UNSPEC)`: RST where there is a peer. Unlike
+/// [`abort`] it does not depend on the descriptor being the last one: a program that is being
+/// started has copies of all for a moment.
+pub(crate) fn release(fd: &OwnedFd) -> Result<(), Errno> {
+    connect_unspec(fd)
 }
 
 /// The local end; v4-mapped addresses as IPv4.

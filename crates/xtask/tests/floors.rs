@@ -289,7 +289,8 @@ fn system_words(text: &str) -> Vec<&'static str> {
     for line in text.lines() {
         let unquoted = without_quotes(line);
         let code = unquoted.split("//").next().unwrap_or_default();
-        let tokens = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+        // A word with a dash is no word of Rust: it stands in a string of several lines.
+        let tokens = code.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-');
         words.extend(tokens.filter_map(|token| SYSTEM_WORDS.iter().find(|word| **word == token)));
     }
     words

@@ -10,7 +10,7 @@ use super::bench::Bench;
 use super::keeper::descriptors;
 use super::settings::Rules;
 use super::{How, Measured, Sustained};
-use crate::socket::{Held, abort, open};
+use crate::socket::{Held, open, release};
 use crate::{LabError, errno_name};
 
 /// Up to this size the range is walked as a program does it.
@@ -82,7 +82,10 @@ fn port_by_port(
             .aim
             .open(&mut ask, port, bench.request.is_connection())?
         {
-            Ok(_) => granted.push(port),
+            Ok(held) => {
+                give_back(held)?;
+                granted.push(port);
+            }
             Err(errno) => {
                 let name = errno_name(errno);
                 if name != bench.request.error_when_dry() {
@@ -129,14 +132,24 @@ fn confirm(bench: &Bench, ports: PortRange, granted: &[u16], sample: u32) -> Res
     })
 }
 
+fn give_back(held: Held) -> Result<(), LabError> {
+    held.fd
+        .as_ref()
+        .map_or(Ok(()), release)
+        .map_err(LabError::system(
+            "connect(AF_UNSPEC)",
+            held.local.to_string(),
+        ))
+}
+
 /// Sockets that were opened one after the other.
 struct Walked {
     ports: Vec<u16>,
     refused_with: Option<&'static str>,
 }
 
-/// Opens and keeps sockets until the kernel refuses one, then resets all, so that no TIME_WAIT is
-/// left.
+/// Opens and keeps sockets until the kernel refuses one, then gives all back without a
+/// TIME_WAIT.
 fn open_until_refused(
     bench: &Bench,
     most: u32,
@@ -161,9 +174,7 @@ fn open_until_refused(
     bench.peer.forget_waiting()?;
     let mut ports: Vec<u16> = kept.iter().map(|held| held.local.port()).collect();
     ports.sort_unstable();
-    for fd in kept.into_iter().filter_map(|held| held.fd) {
-        abort(fd).map_err(LabError::system("setsockopt(SO_LINGER)", "a socket"))?;
-    }
+    kept.into_iter().try_for_each(give_back)?;
     Ok(Walked {
         ports,
         refused_with,

@@ -109,15 +109,36 @@ fn keep(
 }
 
 /// Gives the calling thread a table of descriptors of its own, with nothing in it but 0 to 2.
+///
+/// `close_range` (5.9) copies nothing else. A copy would delay what other threads close: the kernel
+/// sends no FIN while any table has the socket.
 fn own_table() -> Result<(), LabError> {
+    const CLOSE_RANGE_UNSHARE: libc::c_uint = 2;
+    const FIRST: libc::c_uint = 3;
     // SAFETY: the thread was started for this and holds no descriptor: what it opens later is
     // closed by itself, and what other threads own stays open in their table.
+    let closed = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            FIRST,
+            libc::c_uint::MAX,
+            CLOSE_RANGE_UNSHARE,
+        )
+    };
+    if closed == 0 {
+        return Ok(());
+    }
+    // SAFETY: as above.
     unsafe { unshare_unsafe(UnshareFlags::FILES) }
         .map_err(LabError::system("unshare", "CLONE_FILES"))?;
-    // Best effort (5.9): copies that stay open until the thread ends would only take room, and
-    // keep others' namespaces alive.
-    // SAFETY: as above; the table is this thread's own, and nothing of it is used here.
-    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, 0) };
+    for copy in 3..=getrlimit(Resource::Nofile)
+        .current
+        .unwrap_or(MOST)
+        .min(MOST)
+    {
+        // SAFETY: the table is this thread's own by now; nobody else knows these numbers in it.
+        unsafe { libc::close(copy as libc::c_int) };
+    }
     Ok(())
 }
 

@@ -6,12 +6,22 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, accept_with};
+use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
 
 use crate::socket::open;
 use crate::{Ask, LabError, Namespace, options};
 
 const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Sends the FIN. Closing does not do it where a program that is being started has a copy of the
+/// descriptor, and then the wrong side would close first.
+pub(super) fn finish(end: &OwnedFd) -> Result<(), Errno> {
+    match shutdown(end, Shutdown::Write) {
+        // Reset by the other side.
+        Err(Errno::NOTCONN) => Ok(()),
+        result => result,
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -33,13 +43,13 @@ impl Peer {
 
     /// Closes its ends of the connections that have come in, and tells how many.
     pub fn close_waiting(&self) -> Result<u32, LabError> {
-        self.each_waiting(|_| Ok(()))
+        self.each_waiting(finish)
     }
 
     /// Drops its ends without a word: the client's stay connected, to nobody. A connection held
     /// open then costs one descriptor and half the memory.
     pub fn forget_waiting(&self) -> Result<u32, LabError> {
-        self.each_waiting(|end| options::set_repair(end))
+        self.each_waiting(options::set_repair)
     }
 
     /// Closes its ends of `count` connections that are on their way.
@@ -68,7 +78,8 @@ impl Peer {
         loop {
             match accept_with(&self.listener, SocketFlags::CLOEXEC) {
                 Ok(end) => {
-                    parting(&end).map_err(LabError::system("setsockopt", "TCP_REPAIR"))?;
+                    parting(&end)
+                        .map_err(LabError::system("parting from", self.address.to_string()))?;
                     count += 1;
                 }
                 Err(Errno::AGAIN) => return Ok(count),

@@ -9,6 +9,7 @@ use dryport_model::{PortRange, State};
 
 use super::bench::Bench;
 use super::keeper::{Keeper, descriptors};
+use super::peer::finish;
 use super::settings::{self, Rules, TIMESTAMPS};
 use super::{Stand, StandInTold};
 use crate::LabError;
@@ -160,6 +161,10 @@ fn leave_time_waits(bench: &Bench, ports: &[u16]) -> Result<(), LabError> {
                 .aim
                 .open(&mut ask, *port, false)?
                 .map_err(LabError::system("ask", ask.to_string()))?;
+            held.fd
+                .as_ref()
+                .map_or(Ok(()), finish)
+                .map_err(LabError::system("shutdown", ask.to_string()))?;
             connections.extend(held.connection);
         }
         bench

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use dryport_model::{PortRange, PortSet};
 
 use super::bench::{Bench, Means};
+use super::peer::finish;
 use super::settings::{self, Rules};
 use super::stand_in::StandIn;
 use super::{Rehearsal, Stand, Sustained};
-use crate::socket::open;
+use crate::socket::{Held, open};
 use crate::{Ask, LabError, errno_name};
 
 const RANGE: &str = "net.ipv4.ip_local_port_range";
@@ -98,11 +99,7 @@ impl<'a> Run<'a> {
     fn until(mut self, window: Duration) -> Result<Self, LabError> {
         while !self.is_over(window) {
             match open(self.ask) {
-                // Dropped at once: the client closes first.
-                Ok(held) => {
-                    self.grants.push(self.began.elapsed());
-                    self.ports.insert(held.local.port());
-                }
+                Ok(held) => self.use_up(&held)?,
                 // A socket that was bound is refused its port by bind(), another by connect().
                 Err(errno) if errno_name(errno) == self.bench.request.error_when_dry() => {
                     self.dry.get_or_insert(self.began.elapsed());
@@ -113,6 +110,18 @@ impl<'a> Run<'a> {
             self.bench.peer.close_waiting()?;
         }
         Ok(self)
+    }
+
+    /// The client closes first, and at once.
+    fn use_up(&mut self, held: &Held) -> Result<(), LabError> {
+        self.grants.push(self.began.elapsed());
+        self.ports.insert(held.local.port());
+        match (&held.connection, &held.fd) {
+            (Some(_), Some(fd)) => {
+                finish(fd).map_err(LabError::system("shutdown", self.ask.to_string()))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn is_over(&self, window: Duration) -> bool {

@@ -1,33 +1,25 @@
 //! The plan for a live Linux namespace: candidates in order of safety, of which the first that
 //! suffices is taken.
 
-use alloc::format;
-use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::{
-    Change, Conflict, ConflictKind, Expected, Measure, Plan, PortViews, Refusal, Scope, Service, Setting,
-    Target, known_service_ports,
-};
-use crate::cause::grouped;
+use super::{Measure, Plan, PortViews, Service, Target, known_service_ports};
 use crate::{
-    CauseId, Claim, Class, Ledger, Limits, PortRange, Protocol, Request,
+    CauseId, Claim, Ledger, Limits, PortRange, Protocol, Request,
     Thresholds, TimeWaitReuse,
 };
 
-/// Seconds in TIME_WAIT, fixed at compile time (`TCP_TIMEWAIT_LEN`).
-const TIME_WAIT_SECONDS: f64 = 60.0;
+mod pace;
+mod tell;
+#[cfg(test)]
+mod tests;
+
 /// Down to here a range swallows few services; below it only where nothing else suffices.
 const COMFORTABLE_LOW: u16 = 10240;
 /// The range grows downwards in steps of so many ports.
 const STEP: u16 = 1024;
 /// Ports that Kubernetes gives to services on every node.
 const NODE_PORTS: (u16, u16) = (30000, 32767);
-/// Services and known ports told one by one.
-const MOST_TOLD: usize = 12;
-/// Below so many TIME_WAITs nothing is estimated from them.
-const FEWEST_WAITS: u32 = 60;
-
 /// A request that the plan has to satisfy.
 #[derive(Clone, Copy, Debug)]
 pub struct PlannedRequest<'a> {
@@ -112,15 +104,6 @@ pub fn measures_for(request: &Request, ledger: &Ledger, causes: &[CauseId]) -> V
 struct Planner<'a> {
     facts: &'a LinuxFacts<'a>,
     target: &'a Target,
-}
-
-/// How long a port is taken by one connection.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Pace {
-    /// Seconds that a connection lives. `None`: not known.
-    hold: Option<f64>,
-    /// Seconds that its port is kept afterwards. `None`: not known who closes first.
-    wait: Option<f64>,
 }
 
 impl Planner<'_> {
@@ -330,8 +313,9 @@ impl Planner<'_> {
         };
         let room = |limits: &Limits| -> u64 {
             let classes = planned.views.settled_under(planned.request, limits);
-            let rate = self.sustainable(planned, limits).unwrap_or(0.0);
-            // By the rate, then by the ports.
+            // By the rate, where one is asked for, then by the ports.
+            let asked = self.target.rate_per_second;
+            let rate = asked.and(self.sustainable(planned, limits)).unwrap_or(0.0);
             (rate as u64) << 17 | u64::from(classes.headroom().at_least)
         };
         let mut best = self.facts.limits;
@@ -342,329 +326,6 @@ impl Planner<'_> {
         }
         best.clone()
     }
-
-    /// Ports that a request could hold at once: those neither reserved nor locked.
-    fn capacity(&self, planned: &PlannedRequest<'_>, limits: &Limits) -> u32 {
-        let ledger = planned.views.under(planned.request, limits).ledger();
-        ledger.capacity() - ledger.locked
-    }
-
-    fn needed_for(&self, planned: &PlannedRequest<'_>, limits: &Limits, rate: f64) -> u32 {
-        let pace = self.pace(planned, limits);
-        let seconds = pace.hold.unwrap_or(0.0) + pace.wait.unwrap_or(TIME_WAIT_SECONDS);
-        ceil(rate * seconds).max(1)
-    }
-
-    fn sustainable(&self, planned: &PlannedRequest<'_>, limits: &Limits) -> Option<f64> {
-        let pace = self.pace(planned, limits);
-        let seconds = pace.hold.unwrap_or(0.0) + pace.wait?;
-        (seconds > 0.0).then(|| f64::from(self.capacity(planned, limits)) / seconds)
-    }
-
-    /// How long a connection takes its port under some settings.
-    fn pace(&self, planned: &PlannedRequest<'_>, limits: &Limits) -> Pace {
-        let wait = self.wait(planned, limits);
-        Pace {
-            hold: self.target.hold_seconds.or_else(|| self.estimated_hold(planned)),
-            wait,
-        }
-    }
-
-    fn wait(&self, planned: &PlannedRequest<'_>, limits: &Limits) -> Option<f64> {
-        let request = planned.request;
-        if request.protocol == Protocol::Udp {
-            return Some(0.0);
-        }
-        let reused = match (request.claim(), limits.tw_reuse) {
-            _ if !limits.tcp_timestamps => false,
-            (Claim::Tuple { .. } | Claim::Bucket, TimeWaitReuse::On) => true,
-            (Claim::Tuple { source, destination, .. }, TimeWaitReuse::Loopback) => {
-                source.is_loopback() || destination.ip().to_canonical().is_loopback()
-            }
-            _ => false,
-        };
-        Some(if reused {
-            f64::from(limits.tw_reuse_delay_ms) / 1000.0
-        } else {
-            TIME_WAIT_SECONDS
-        })
-    }
-
-    /// By Little's law, where a TIME_WAIT lasts its 60 s: `waits / 60` connections a second are
-    /// closed, and `live / rate` is how long one lives.
-    fn estimated_hold(&self, planned: &PlannedRequest<'_>) -> Option<f64> {
-        let full_wait = self.wait(planned, self.facts.limits) == Some(TIME_WAIT_SECONDS);
-        let ledger = self.ledger_now(planned);
-        let waits = ledger.time_wait + ledger.time_wait_reusable;
-        (full_wait && waits >= FEWEST_WAITS)
-            .then(|| f64::from(ledger.in_use) * TIME_WAIT_SECONDS / f64::from(waits))
-    }
-
-    fn plan(&self, limits: &Limits, reaches: bool) -> Plan {
-        let first = self.facts.requests.first();
-        let expected = |limits: &Limits| {
-            first.map_or_else(nothing, |planned| self.expected(planned, limits))
-        };
-        let mut conflicts = self.conflicts(limits);
-        let changes = self.changes(limits);
-        if changes.iter().any(|change| change.setting == Setting::TcpTwReuse) {
-            conflicts.push(reuse_condition());
-        }
-        Plan {
-            advice: Vec::new(),
-            refusals: if reaches { Vec::new() } else { self.refusal(limits).into_iter().collect() },
-            assumptions: first.map_or_else(Vec::new, |planned| self.assumptions(planned)),
-            needed: first.map_or(0, |planned| self.needed(planned, limits)),
-            before: expected(self.facts.limits),
-            after: expected(limits),
-            reaches,
-            limits_after: Some(limits.clone()),
-            changes,
-            conflicts,
-        }
-    }
-
-    fn expected(&self, planned: &PlannedRequest<'_>, limits: &Limits) -> Expected {
-        Expected {
-            headroom: planned.views.under(planned.request, limits).headroom(),
-            capacity: self.capacity(planned, limits),
-            sustainable_per_second: self.sustainable(planned, limits),
-        }
-    }
-
-    fn needed(&self, planned: &PlannedRequest<'_>, limits: &Limits) -> u32 {
-        match self.target.rate_per_second {
-            Some(rate) => self.needed_for(planned, limits, rate),
-            None => 2 * self.taken_now(planned),
-        }
-    }
-
-    fn changes(&self, limits: &Limits) -> Vec<Change> {
-        let now = self.facts.limits;
-        let mut changes = Vec::new();
-        if limits.reserved != now.reserved {
-            changes.push(change(
-                Setting::ReservedPorts,
-                now.reserved.to_list(),
-                limits.reserved.to_list(),
-                "Automatic ports must leave these to their services, also while those are down for a \
-                 restart."
-                    .into(),
-            ));
-        }
-        if limits.range != now.range {
-            let text = |range: PortRange| format!("{}\t{}", range.low(), range.high());
-            changes.push(change(
-                Setting::LocalPortRange,
-                text(now.range),
-                text(limits.range),
-                why_range(now.range, limits.range),
-            ));
-        }
-        if limits.tw_reuse != now.tw_reuse {
-            changes.push(change(
-                Setting::TcpTwReuse,
-                reuse_text(now.tw_reuse).into(),
-                reuse_text(limits.tw_reuse).into(),
-                "A TIME_WAIT of this host's own connections is taken over after a second instead of \
-                 blocking its port for 60 s."
-                    .into(),
-            ));
-        }
-        if limits.tw_reuse_delay_ms != now.tw_reuse_delay_ms {
-            changes.push(change(
-                Setting::TcpTwReuseDelay,
-                now.tw_reuse_delay_ms.to_string(),
-                limits.tw_reuse_delay_ms.to_string(),
-                "A TIME_WAIT is taken over sooner; the target rate needs it.".into(),
-            ));
-        }
-        changes
-    }
-
-    fn conflicts(&self, limits: &Limits) -> Vec<Conflict> {
-        let mut conflicts = Vec::new();
-        let services: Vec<String> = self.swallowed(limits.range).map(service_text).collect();
-        conflicts.extend(listed(ConflictKind::Service, &services, "served in the range", "port"));
-        let known: Vec<String> = self
-            .known(limits.range)
-            .filter(|(port, _)| !self.facts.services.iter().any(|s| s.port == *port))
-            .map(|(port, name)| format!("{port} ({name})"))
-            .collect();
-        conflicts.extend(listed(
-            ConflictKind::KnownPort,
-            &known,
-            "of well-known services in the new part of the range",
-            "port",
-        ));
-        if let Some(ports) = self.node_ports(limits.range) {
-            conflicts.push(Conflict {
-                kind: ConflictKind::NodePorts,
-                text: format!("Kubernetes gives {ports} to services (NodePort): reserved."),
-            });
-        }
-        if limits.range.low() == even_above(self.lowest()) && self.facts.unprivileged_start > 1024 {
-            conflicts.push(Conflict {
-                kind: ConflictKind::UnprivilegedStart,
-                text: format!(
-                    "The range cannot begin below ip_unprivileged_port_start ({}).",
-                    self.facts.unprivileged_start
-                ),
-            });
-        }
-        conflicts
-    }
-
-    fn assumptions(&self, planned: &PlannedRequest<'_>) -> Vec<String> {
-        let mut assumptions = Vec::new();
-        let is_tcp = planned.request.protocol == Protocol::Tcp;
-        let ledger = self.ledger_now(planned);
-        let waits = ledger.time_wait + ledger.time_wait_reusable;
-        if is_tcp && self.target.hold_seconds.is_none() {
-            assumptions.push(match self.estimated_hold(planned) {
-                Some(hold) => format!(
-                    "Connections live {hold:.1} s, by {} live ones to {} in TIME_WAIT (--hold gives \
-                     another time).",
-                    grouped(ledger.in_use),
-                    grouped(waits)
-                ),
-                None => "Rates are those of connections that are closed at once (--hold tells how \
-                         long yours live)."
-                    .into(),
-            });
-        }
-        if is_tcp && waits == 0 {
-            assumptions.push(
-                "This side closes first, so that each port then waits in TIME_WAIT: none is there to \
-                 tell."
-                    .into(),
-            );
-        }
-        assumptions
-    }
-
-    fn refusal(&self, nearest: &Limits) -> Option<Refusal> {
-        let planned = self.facts.requests.first()?;
-        let most = self.sustainable(planned, nearest);
-        let capacity = self.capacity(planned, nearest);
-        let page = page_of(planned, self.ledger_now(planned));
-        Some(match (self.target.rate_per_second, most) {
-            (Some(rate), Some(most)) if most < rate => Refusal {
-                what: format!("{} connections per second", whole(rate)),
-                reason: format!(
-                    "No setting reaches that: {} ports for one source and destination give {} a \
-                     second at the most. Reuse connections, or spread them over more destinations or \
-                     source addresses.",
-                    grouped(capacity),
-                    whole(most)
-                ),
-                page: CauseId::ConnectTimeWait,
-            },
-            _ => Refusal {
-                what: format!("{} ports at once", grouped(self.needed(planned, nearest))),
-                reason: format!(
-                    "No setting gives that many: the widest range that leaves services their ports \
-                     has {}. The application has to ask for fewer.",
-                    grouped(capacity)
-                ),
-                page,
-            },
-        })
-    }
-}
-
-/// The page that explains why a request is short of ports.
-fn page_of(planned: &PlannedRequest<'_>, ledger: Ledger) -> CauseId {
-    match planned.request.claim() {
-        Claim::Bucket => CauseId::ConnectRangeLocked,
-        Claim::Address { .. } if planned.request.protocol == Protocol::Udp => CauseId::UdpRangeDry,
-        Claim::Address { .. } => CauseId::BindRangeDry,
-        Claim::Tuple { .. } if ledger.count(Class::Locked) * 2 > ledger.taken() => {
-            CauseId::ConnectRangeLocked
-        }
-        Claim::Tuple { .. } if ledger.time_wait * 2 >= ledger.taken() => CauseId::ConnectTimeWait,
-        Claim::Tuple { .. } => CauseId::ConnectTupleDry,
-    }
-}
-
-fn nothing() -> Expected {
-    Expected {
-        headroom: crate::Headroom {
-            at_least: 0,
-            at_most: 0,
-        },
-        capacity: 0,
-        sustainable_per_second: None,
-    }
-}
-
-fn change(setting: Setting, from: String, to: String, why: String) -> Change {
-    Change {
-        setting,
-        from: Some(from),
-        to,
-        why,
-        scope: Scope::Namespace,
-        persists: false,
-        restart_needed: false,
-    }
-}
-
-fn why_range(now: PortRange, after: PortRange) -> String {
-    let more = after.size().saturating_sub(now.size());
-    if more <= 1 {
-        return "An odd number of ports may cost one of them: the kernel's walk misses an end.".into();
-    }
-    format!(
-        "{} ports instead of {} for each source and destination.",
-        grouped(after.size()),
-        grouped(now.size())
-    )
-}
-
-const fn reuse_text(reuse: TimeWaitReuse) -> &'static str {
-    match reuse {
-        TimeWaitReuse::Off => "0",
-        TimeWaitReuse::On => "1",
-        TimeWaitReuse::Loopback => "2",
-    }
-}
-
-fn reuse_condition() -> Conflict {
-    Conflict {
-        kind: ConflictKind::Condition,
-        text: "tcp_tw_reuse=1 needs TCP timestamps at both ends (they are on here; the peer's cannot \
-               be seen), and no NAT on the way that gives several hosts one address and lets their \
-               timestamps through."
-            .into(),
-    }
-}
-
-fn service_text(service: &Service) -> String {
-    let udp = if service.protocol == Protocol::Udp {
-        " UDP"
-    } else {
-        ""
-    };
-    match &service.program {
-        Some(program) => format!("{}{udp} ({program})", service.port),
-        None => format!("{}{udp}", service.port),
-    }
-}
-
-fn listed(kind: ConflictKind, items: &[String], what: &str, noun: &str) -> Option<Conflict> {
-    if items.is_empty() {
-        return None;
-    }
-    let mut told = items.iter().take(MOST_TOLD).cloned().collect::<Vec<_>>().join(", ");
-    if let Some(more) = items.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
-        told.push_str(&format!(" and {more} more"));
-    }
-    let (s, are) = if items.len() == 1 { ("", "is") } else { ("s", "are") };
-    Some(Conflict {
-        kind,
-        text: format!("{} {noun}{s} {what} {are} reserved: {told}.", items.len()),
-    })
 }
 
 const fn even(port: u16) -> u16 {
@@ -673,13 +334,4 @@ const fn even(port: u16) -> u16 {
 
 const fn even_above(port: u16) -> u16 {
     port.saturating_add(port & 1)
-}
-
-fn ceil(number: f64) -> u32 {
-    let floor = number as u32;
-    floor.saturating_add(u32::from(number > f64::from(floor)))
-}
-
-fn whole(number: f64) -> String {
-    grouped((number + 0.5) as u64)
 }
