@@ -138,18 +138,37 @@ fn headline(planned: &Planned<'_>) -> (Level, String) {
                 None => format!("{before}; no setting is enough."),
             },
         ),
+        _ if plan.after.headroom == plan.before.headroom && is_same_rate(plan) => (
+            planned.level,
+            format!("{before}; the change gives none, and does what is said below."),
+        ),
         _ => {
             let changes = plan.changes.len() as u64;
-            let text = format!(
-                "{before}; {} {} {} it {}.",
-                changes,
-                plural(changes, "setting", "settings"),
-                plural(changes, "makes", "make"),
-                ends(plan.after.headroom)
-            );
-            (planned.level, text)
+            let settings = plural(changes, "setting", "settings");
+            let gives = if plan.after.headroom == plan.before.headroom {
+                format!(
+                    "{} {} connections per second instead of {}",
+                    plural(changes, "sustains", "sustain"),
+                    rate(plan.after.sustainable_per_second),
+                    rate(plan.before.sustainable_per_second)
+                )
+            } else {
+                format!(
+                    "{} it {}",
+                    plural(changes, "makes", "make"),
+                    ends(plan.after.headroom)
+                )
+            };
+            (
+                planned.level,
+                format!("{before}; {changes} {settings} {gives}."),
+            )
         }
     }
+}
+
+fn is_same_rate(plan: &Plan) -> bool {
+    plan.after.sustainable_per_second == plan.before.sustainable_per_second
 }
 
 fn subject(planned: &Planned<'_>) -> String {

@@ -10,6 +10,9 @@ use dryport_wire::sysctl_conf::{Applier, ConfFile, Parsed, parse, setters};
 use crate::args::FixArgs;
 use crate::failure::Failure;
 
+const ELSEWHERE: &str = "files below /etc/sysctl.d are for the machine's own namespace. `dryport fix \
+    --dry-run --write DIR` writes how Docker, Kubernetes or systemd set it for this one.";
+
 /// Whether, where and with what against it a change is made to last.
 pub(super) struct Last {
     path: Option<PathBuf>,
@@ -23,12 +26,12 @@ impl Last {
     pub(super) fn look(args: &FixArgs, place: &Place, plan: &Plan) -> Self {
         let root = args.root.clone().unwrap_or_else(|| "/".into());
         // Files are applied to the machine's own namespace only.
-        let is_meant = !args.live_only && (place.is_host() || args.root.is_some());
-        if !is_meant {
+        let has_files = place.is_host() || args.root.is_some();
+        if args.live_only || !has_files {
             return Self {
                 path: None,
                 others: Vec::new(),
-                loses: None,
+                loses: (!args.live_only).then(|| ELSEWHERE.into()),
             };
         }
         let tree = sysctl_d::read_tree(&root);
