@@ -104,7 +104,11 @@ pub(crate) fn persist(entry: &Entry, told: &mut dyn FnMut(&Progress)) -> Result<
     if let Some(directory) = path.parent() {
         files::create_directories(directory)?;
     }
-    files::replace(path, &step.after.get().unwrap_or_default(), files::DEFAULT_MODE)?;
+    files::replace(
+        path,
+        &step.after.get().unwrap_or_default(),
+        files::DEFAULT_MODE,
+    )?;
     told(&Progress::Persisted {
         path: step.path.clone(),
     });

@@ -21,11 +21,7 @@ pub fn milliseconds_since_start() -> u64 {
 ///
 /// # Errors
 /// None waits, or its file cannot be written: then it stays unconfirmed.
-pub fn confirm(
-    journal: &Journal,
-    place: &Place,
-    told: &mut dyn FnMut(&Progress),
-) -> Result<Entry> {
+pub fn confirm(journal: &Journal, place: &Place, told: &mut dyn FnMut(&Progress)) -> Result<Entry> {
     let entries = journal.entries()?;
     let waiting = entries
         .into_iter()

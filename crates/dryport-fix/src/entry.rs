@@ -236,7 +236,10 @@ impl Entry {
         let whole = |file: &FileStep| {
             file.path.starts_with('/')
                 && file.after.get().is_some()
-                && file.before.as_ref().is_none_or(|bytes| bytes.get().is_some())
+                && file
+                    .before
+                    .as_ref()
+                    .is_none_or(|bytes| bytes.get().is_some())
         };
         if !self.file.as_ref().is_none_or(whole) {
             return damaged("its file cannot be read");
@@ -300,7 +303,9 @@ mod tests {
                 "{cut}"
             );
         }
-        let foreign = String::from_utf8(whole).unwrap().replace("ip_local_reserved_ports", "ip_forward");
+        let foreign = String::from_utf8(whole)
+            .unwrap()
+            .replace("ip_local_reserved_ports", "ip_forward");
         assert!(Entry::parse(foreign.as_bytes()).is_err());
     }
 

@@ -67,7 +67,10 @@ mod tests {
         let fresh = contents(None, std::slice::from_ref(&range));
         let text = String::from_utf8(fresh).unwrap();
         assert!(text.starts_with("# Written by"), "{text}");
-        assert!(text.ends_with("\nnet.ipv4.ip_local_port_range = 16384 60999\n"), "{text}");
+        assert!(
+            text.ends_with("\nnet.ipv4.ip_local_port_range = 16384 60999\n"),
+            "{text}"
+        );
         let present = b"# mine\nnet/ipv4/ip_local_port_range=1 2\nvm.swappiness = 1";
         let text = String::from_utf8(contents(Some(present), &[range])).unwrap();
         assert_eq!(

@@ -60,7 +60,10 @@ impl Journal {
                 source,
             })
         };
-        Self::look(&self.directory)?.into_iter().map(readable).collect()
+        Self::look(&self.directory)?
+            .into_iter()
+            .map(readable)
+            .collect()
     }
 
     /// Every entry below `directory`, the oldest first, without a lock. A directory that is not

@@ -73,7 +73,7 @@ pub(crate) fn outlives_the_boot(entry: &Entry, place: &Place) -> bool {
 /// Whether nothing is left to take back: the namespace is gone and with it its values, and no file
 /// brings them back.
 fn is_lost(entry: &Entry, place: &Place, is_gone: impl Fn(&Place) -> bool) -> Result<bool> {
-    let is_over = entry.place.boot_id != place.boot_id
-        || (!entry.place.is(place) && is_gone(&entry.place));
+    let is_over =
+        entry.place.boot_id != place.boot_id || (!entry.place.is(place) && is_gone(&entry.place));
     Ok(is_over && !file_is_in_force(entry)?)
 }

@@ -17,13 +17,19 @@ pub fn chosen(entries: &[Entry], place: &Place, id: Option<&str>) -> Result<Entr
         let is_open = |entry: &&Entry| !entry.stage.is_closed() && is_here(entry);
         let last = entries.iter().rfind(is_open).cloned();
         return last.ok_or_else(|| {
-            FixError::Nothing("dryport has changed nothing in this namespace that is still in force".into())
+            FixError::Nothing(
+                "dryport has changed nothing in this namespace that is still in force".into(),
+            )
         });
     };
     let named = entries.iter().find(|entry| entry.id == id);
-    let entry = named.ok_or_else(|| FixError::Nothing(format!("the journal holds no change {id}")))?;
+    let entry =
+        named.ok_or_else(|| FixError::Nothing(format!("the journal holds no change {id}")))?;
     if entry.stage.is_closed() {
-        return Err(FixError::Nothing(format!("{id} is {} already", entry.stage.name())));
+        return Err(FixError::Nothing(format!(
+            "{id} is {} already",
+            entry.stage.name()
+        )));
     }
     if !is_here(&entry) {
         return Err(FixError::Elsewhere {
@@ -56,7 +62,9 @@ pub fn undo(
 /// # Errors
 /// There is no such entry, or the journal cannot be written.
 pub fn forget(journal: &Journal, entries: &[Entry], id: &str) -> Result<Entry> {
-    let named = entries.iter().find(|entry| entry.id == id && !entry.stage.is_closed());
+    let named = entries
+        .iter()
+        .find(|entry| entry.id == id && !entry.stage.is_closed());
     let mut entry = named
         .cloned()
         .ok_or_else(|| FixError::Nothing(format!("the journal holds no open change {id}")))?;

@@ -22,6 +22,4 @@ pub use answer::{
 pub use explained::{Explained, ExplainedInput};
 pub use group::{By, Group, Groups};
 pub use note::request_notes;
-pub use planned::{
-    JournalAnswer, JournalLine, MeasuredAnswer, Outcome, Planned, RehearsalAnswer,
-};
+pub use planned::{JournalAnswer, JournalLine, MeasuredAnswer, Outcome, Planned, RehearsalAnswer};

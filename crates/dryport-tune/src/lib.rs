@@ -11,6 +11,8 @@ pub mod files;
 pub mod identity;
 pub mod lock;
 #[cfg(target_os = "linux")]
+pub mod signals;
+#[cfg(target_os = "linux")]
 pub mod sysctl;
 pub mod sysctl_d;
 

@@ -19,7 +19,10 @@ mod process;
 /// Answers the command.
 pub fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
     let process = args.pid.map(Process::read).transpose()?;
-    let given = args.pid.map(NamespaceSpec::Pid).or_else(|| args.netns.clone());
+    let given = args
+        .pid
+        .map(NamespaceSpec::Pid)
+        .or_else(|| args.netns.clone());
     if let Some(spec) = &given {
         Namespace::enter(spec)?;
     }

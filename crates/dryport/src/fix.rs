@@ -2,12 +2,13 @@
 
 use std::io::{self, BufRead, IsTerminal};
 
-use dryport_fix::{FixError, Journal, Place, Progress, Wanted, apply, confirm};
+use dryport_fix::{Entry, FixError, Journal, Place, Progress, Wanted, apply, confirm, take_back};
 use dryport_host::survey::{self, Means};
 use dryport_host::{LimitsRead, Namespace, read_limits};
 use dryport_model::plan::{Plan, Setting, Target, recipes};
 use dryport_model::{Headroom, Level, Limits, Platform};
 use dryport_report::{NamespaceName, Outcome, Planned, RehearsalAnswer, json, text};
+use dryport_tune::signals::Uninterrupted;
 use dryport_tune::{Error as TuneError, sysctl};
 
 use crate::args::FixArgs;
@@ -45,7 +46,12 @@ pub fn run(args: &FixArgs, output: &Output) -> Result<Exit, Failure> {
         true => None,
         false => opened(args, &place)?,
     };
-    Run { args, output, place }.fix(journal.as_ref())
+    Run {
+        args,
+        output,
+        place,
+    }
+    .fix(journal.as_ref())
 }
 
 /// Asks on the terminal; `false` where the answer is no, or nobody can be asked.
@@ -95,6 +101,7 @@ const fn may_not(error: &TuneError) -> bool {
 fn confirmed(args: &FixArgs, output: &Output, place: &Place) -> Result<Exit, Failure> {
     let journal = state::open(&args.state)?;
     state::repaired(&journal, place)?;
+    let _change = Uninterrupted::begin();
     let entry = confirm(&journal, place, &mut |progress: &Progress| {
         if !output.quiet {
             tell(&format!("  {progress}"));
@@ -105,7 +112,12 @@ fn confirmed(args: &FixArgs, output: &Output, place: &Place) -> Result<Exit, Fai
         |file| format!("also after a restart, by {}", file.path),
     );
     let undo = format!("dryport undo{}", suffix(args));
-    undo::show(output, format!("Kept, {file}. `{undo}` takes it back."), &entry, place)
+    undo::show(
+        output,
+        format!("Kept, {file}. `{undo}` takes it back."),
+        &entry,
+        place,
+    )
 }
 
 /// One run for the namespace of the calling thread.
@@ -133,7 +145,11 @@ impl Run<'_> {
         let mut plan = if self.args.set.is_empty() {
             facts.plan(&read, &target)
         } else {
-            facts.plan_with(&read, &target, wanted::limits(&self.args.set, &read, &facts)?)
+            facts.plan_with(
+                &read,
+                &target,
+                wanted::limits(&self.args.set, &read, &facts)?,
+            )
         };
         plan.advice = facts.advice();
         let last = last::Last::look(self.args, &self.place, &plan);
@@ -189,7 +205,11 @@ impl Run<'_> {
         if plan.changes.is_empty() {
             let outcome = Outcome::Nothing;
             self.show(ready, outcome)?;
-            return Ok(if plan.reaches { Exit::Ok } else { Exit::Warning });
+            return Ok(if plan.reaches {
+                Exit::Ok
+            } else {
+                Exit::Warning
+            });
         }
         if !plan.reaches && !self.args.best_effort {
             let helps = plan.after.headroom.at_least > plan.before.headroom.at_least
@@ -214,12 +234,22 @@ impl Run<'_> {
             return Ok(Exit::Unknown);
         };
         if !self.args.yes {
+            if self.output.json || !io::stdin().is_terminal() {
+                let outcome = Outcome::NotApplied {
+                    why: "Nothing was changed: nobody can be asked here, and --yes was not given."
+                        .into(),
+                    command: Some(self.command("--yes")),
+                };
+                self.show(ready, outcome)?;
+                return Ok(Exit::Unknown);
+            }
             self.show_plan(ready)?;
             if !ask(&question(plan))? {
                 return Ok(Exit::Unknown);
             }
         } else if !self.output.json && !self.output.quiet {
-            self.show_plan(ready)?;
+            // Whoever said yes wants it done, also where nobody reads on (`| head`).
+            let _ = self.show_plan(ready);
         }
         self.carry_out(ready, journal, last)
     }
@@ -232,7 +262,8 @@ impl Run<'_> {
     ) -> Result<Exit, Failure> {
         if !state::place()?.is(&self.place) {
             return Err(Failure::NoRehearsal(
-                "the rehearsal needs a namespace of its own, from which nothing can be applied".into(),
+                "the rehearsal needs a namespace of its own, from which nothing can be applied"
+                    .into(),
             ));
         }
         let plan = &ready.plan;
@@ -248,6 +279,7 @@ impl Run<'_> {
             file: last.file(plan)?,
             confirm_within: self.args.confirm_within,
         };
+        let _change = Uninterrupted::begin();
         let mut headroom = None;
         let quiet = self.output.json || self.output.quiet;
         let entry = apply(
@@ -264,8 +296,10 @@ impl Run<'_> {
                 }
             },
         )?;
-        if self.args.confirm_within.is_some() {
-            guard::start(self.args, &entry)?;
+        if self.args.confirm_within.is_some()
+            && let Err(failure) = guard::start(self.args, &entry)
+        {
+            return Err(self.without_guard(journal, entry, &failure));
         }
         let outcome = Outcome::Applied {
             id: entry.id.clone(),
@@ -278,9 +312,27 @@ impl Run<'_> {
         Ok(Exit::Ok)
     }
 
+    /// Nobody would take the change back in time, so it is done now.
+    fn without_guard(&self, journal: &Journal, mut entry: Entry, failure: &Failure) -> Failure {
+        let because = Box::new(FixError::NotVerified(format!(
+            "no guard could be started: {failure}"
+        )));
+        match take_back(journal, &mut entry, &mut |_| {}) {
+            Ok(()) => FixError::TakenBack { because }.into(),
+            Err(back) => FixError::NotTakenBack {
+                because,
+                back: Box::new(back),
+            }
+            .into(),
+        }
+    }
+
     /// Why the change cannot be made here, found without writing anything.
     fn cannot(&self, plan: &Plan, has_journal: bool) -> Option<Outcome> {
-        let failures = plan.changes.iter().map(|change| sysctl::can_write(change.setting));
+        let failures = plan
+            .changes
+            .iter()
+            .map(|change| sysctl::can_write(change.setting));
         let why = match failures.filter_map(Result::err).next() {
             Some(TuneError::ReadOnly { .. }) => {
                 "Nothing was changed: /proc/sys is read-only here, as in most containers. Set it where \
@@ -412,9 +464,13 @@ fn suffix(args: &FixArgs) -> String {
     }
     // One that the environment names is there the next time as well.
     let directory = args.state.state_dir.as_ref();
-    let is_named = std::env::args_os().any(|word| word.to_string_lossy().starts_with("--state-dir"));
+    let is_named =
+        std::env::args_os().any(|word| word.to_string_lossy().starts_with("--state-dir"));
     if let Some(directory) = directory.filter(|_| is_named) {
-        suffix.push_str(&format!(" --state-dir {}", quoted(&directory.to_string_lossy())));
+        suffix.push_str(&format!(
+            " --state-dir {}",
+            quoted(&directory.to_string_lossy())
+        ));
     }
     suffix
 }

@@ -14,7 +14,9 @@ use crate::output::Output;
 
 /// Answers the command.
 pub fn run(args: &RehearseArgs, output: &Output) -> Result<Exit, Failure> {
-    args.set.iter().try_for_each(|(key, _)| is_of_a_namespace(key))?;
+    args.set
+        .iter()
+        .try_for_each(|(key, _)| is_of_a_namespace(key))?;
     if let Some(spec) = &args.netns {
         Namespace::enter(spec)?;
     }
@@ -34,7 +36,11 @@ pub fn run(args: &RehearseArgs, output: &Output) -> Result<Exit, Failure> {
     settings.retain(|(key, _)| args.set.iter().all(|(set, _)| set != key));
     let old = |key: &str| trial::value(key);
     let mut first = settings.clone();
-    first.extend(args.set.iter().filter_map(|(key, _)| Some((key.clone(), old(key)?))));
+    first.extend(
+        args.set
+            .iter()
+            .filter_map(|(key, _)| Some((key.clone(), old(key)?))),
+    );
     let load = facts.as_ref().map_or_else(Vec::new, |facts| {
         trial::load(&request, &facts.first().views, [before, &after])
     });

@@ -49,7 +49,11 @@ fn directories(args: &StateArgs) -> Vec<PathBuf> {
     if let Some(directory) = &args.state_dir {
         return vec![directory.clone()];
     }
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let absolute = |name| {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
     let own = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
     let mut directories = vec![PathBuf::from(SYSTEM)];
     directories.extend(own.map(|own| own.join("dryport")));
@@ -82,7 +86,8 @@ pub fn repaired(journal: &Journal, place: &Place) -> Result<Repaired, FixError> 
         let namespaces = seen.get_or_init(|| identity::namespaces().unwrap_or_default());
         // The number may be another namespace's by now, but then the old one is gone for certain
         // only if its cookie can be compared, which takes entering it.
-        namespaces.is_gone(other.inode) == Some(true) || (other.inode == place.inode && !other.is(place))
+        namespaces.is_gone(other.inode) == Some(true)
+            || (other.inode == place.inode && !other.is(place))
     };
     let repaired = repair(journal, place, is_gone, &mut |progress: &Progress| {
         if !std::mem::replace(&mut told, true) {

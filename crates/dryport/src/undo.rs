@@ -1,8 +1,11 @@
 //! `dryport undo`.
 
-use dryport_fix::{Bytes, Entry, FixError, Kept, Place, Progress, Stage, chosen, forget, shown, undo};
+use dryport_fix::{
+    Bytes, Entry, FixError, Kept, Place, Progress, Stage, chosen, forget, shown, undo,
+};
 use dryport_host::Namespace;
 use dryport_report::{JournalAnswer, JournalLine, NamespaceName, json, text};
+use dryport_tune::signals::Uninterrupted;
 use dryport_wire::procfs::printable;
 
 use crate::args::UndoArgs;
@@ -45,6 +48,7 @@ pub fn run(args: &UndoArgs, output: &Output) -> Result<Exit, Failure> {
             return Ok(Exit::Unknown);
         }
     }
+    let _change = Uninterrupted::begin();
     undo(&journal, &place, &mut entry, &mut |progress: &Progress| {
         if !output.json && !output.quiet {
             tell(&format!("  {progress}"));
@@ -88,8 +92,18 @@ fn write(output: &Output, answer: &JournalAnswer) -> Result<(), Failure> {
 
 fn list(args: &UndoArgs, output: &Output, place: &Place) -> Result<Exit, Failure> {
     let kept = state::look(&args.state)?;
-    let entries = kept.iter().rev().map(|kept| kept_line(kept, place)).collect();
-    write(output, &JournalAnswer { done: None, entries })?;
+    let entries = kept
+        .iter()
+        .rev()
+        .map(|kept| kept_line(kept, place))
+        .collect();
+    write(
+        output,
+        &JournalAnswer {
+            done: None,
+            entries,
+        },
+    )?;
     Ok(Exit::Ok)
 }
 
@@ -116,7 +130,11 @@ fn line(entry: &Entry, place: &Place) -> JournalLine {
         stage: entry.stage.name().into(),
         namespace: Some(NamespaceName {
             inode: entry.place.inode,
-            name: entry.place.name.as_ref().map(|name| printable(name.as_bytes())),
+            name: entry
+                .place
+                .name
+                .as_ref()
+                .map(|name| printable(name.as_bytes())),
         }),
         is_here: entry.place.is(place),
         settings: entry

@@ -5,8 +5,7 @@ use alloc::vec::Vec;
 
 use super::{Measure, Plan, PortViews, Service, Target, known_service_ports};
 use crate::{
-    CauseId, Claim, Ledger, Limits, PortRange, Protocol, Request,
-    Thresholds, TimeWaitReuse,
+    CauseId, Claim, Ledger, Limits, PortRange, Protocol, Request, Thresholds, TimeWaitReuse,
 };
 
 mod pace;
@@ -54,7 +53,9 @@ pub fn plan_for_linux(facts: &LinuxFacts<'_>, target: &Target) -> Plan {
     let candidates = planner.candidates();
     let sufficient = candidates.iter().find(|limits| planner.suffices(limits));
     let reaches = sufficient.is_some();
-    let chosen = sufficient.cloned().unwrap_or_else(|| planner.nearest(&candidates));
+    let chosen = sufficient
+        .cloned()
+        .unwrap_or_else(|| planner.nearest(&candidates));
     planner.plan(&chosen, reaches)
 }
 
@@ -174,7 +175,9 @@ impl Planner<'_> {
             return range;
         }
         let (low, high) = (range.low(), range.high());
-        let above = high.checked_add(1).and_then(|high| PortRange::new(low, high));
+        let above = high
+            .checked_add(1)
+            .and_then(|high| PortRange::new(low, high));
         let below = || {
             low.checked_sub(1)
                 .filter(|low| *low >= self.lowest())
@@ -223,7 +226,10 @@ impl Planner<'_> {
     }
 
     fn node_ports(&self, range: PortRange) -> Option<PortRange> {
-        let (low, high) = (range.low().max(NODE_PORTS.0), range.high().min(NODE_PORTS.1));
+        let (low, high) = (
+            range.low().max(NODE_PORTS.0),
+            range.high().min(NODE_PORTS.1),
+        );
         let inside = PortRange::new(low, high)?;
         let reserved = self.facts.limits.reserved.count_in(inside);
         (self.facts.is_kubernetes_node && reserved < inside.size()).then_some(inside)
@@ -260,10 +266,12 @@ impl Planner<'_> {
         let ports = f64::from(self.capacity(planned, &widest));
         // Half a millisecond is lost to rounding; below 10 ms a lost FIN could not be sent again.
         let delay = ((ports / rate - hold) * 1000.0) as u32;
-        (10..reuse.tw_reuse_delay_ms).contains(&delay).then_some(Limits {
-            tw_reuse_delay_ms: delay,
-            ..widest
-        })
+        (10..reuse.tw_reuse_delay_ms)
+            .contains(&delay)
+            .then_some(Limits {
+                tw_reuse_delay_ms: delay,
+                ..widest
+            })
     }
 
     /// Whether every request is satisfied.
@@ -272,7 +280,9 @@ impl Planner<'_> {
         requests.into_iter().all(|(index, planned)| {
             let rate = self.target.rate_per_second.filter(|_| index == 0);
             let enough = match rate {
-                Some(rate) => self.needed_for(planned, limits, rate) <= self.capacity(planned, limits),
+                Some(rate) => {
+                    self.needed_for(planned, limits, rate) <= self.capacity(planned, limits)
+                }
                 None => true,
             };
             enough && self.has_room(planned, limits, rate.is_some())
@@ -302,7 +312,10 @@ impl Planner<'_> {
 
     fn ledger_now(&self, planned: &PlannedRequest<'_>) -> Ledger {
         let limits = self.facts.limits;
-        planned.views.settled_under(planned.request, limits).ledger()
+        planned
+            .views
+            .settled_under(planned.request, limits)
+            .ledger()
     }
 
     /// Of those that do not suffice, the one with the most room for the first request; the first

@@ -85,5 +85,7 @@ pub fn ports_of(services: &[Service]) -> PortSet {
 #[must_use]
 pub fn unheld(request: &Request, limits: &Limits) -> PortClasses {
     let parity = walks_by_parity(request, limits);
-    PortClasses::new(limits.range, &limits.reserved, parity, |_| crate::Class::Free)
+    PortClasses::new(limits.range, &limits.reserved, parity, |_| {
+        crate::Class::Free
+    })
 }

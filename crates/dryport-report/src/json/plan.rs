@@ -197,11 +197,12 @@ impl<'a> PlanDocument<'a> {
             schema: "dryport.plan/1",
             level: planned.level.name(),
             platform: planned.platform.name(),
-            request: planned.request.zip(planned.namespace.as_ref()).map(
-                |(request, namespace)| {
+            request: planned
+                .request
+                .zip(planned.namespace.as_ref())
+                .map(|(request, namespace)| {
                     RequestPart::new(request, namespace, planned.device_name.as_deref())
-                },
-            ),
+                }),
             changes: plan.changes.iter().map(Change::new).collect(),
             conflicts: plan
                 .conflicts

@@ -30,7 +30,10 @@ fn write_entry(lines: &mut Lines, entry: &JournalLine) {
         Some(namespace) => format!(", {}", phrase::namespace(namespace)),
         None => String::new(),
     };
-    let made = entry.made.as_deref().map_or_else(String::new, |made| format!("  {made}"));
+    let made = entry
+        .made
+        .as_deref()
+        .map_or_else(String::new, |made| format!("  {made}"));
     lines.line(&format!("{id}{made}{place}"));
     lines.hang("  ", "  ", &entry.stage, None);
     for (setting, from, to) in &entry.settings {

@@ -100,13 +100,21 @@ fn write_applied(lines: &mut Lines, planned: &Planned<'_>) {
             "It is taken back in {seconds} s unless you confirm it. Can you still reach this machine?"
         );
         lines.hang("", "", &text, None);
-        command(lines, &format!("dryport fix --confirm{}", planned.command_suffix));
+        command(
+            lines,
+            &format!("dryport fix --confirm{}", planned.command_suffix),
+        );
         return;
     }
     match (file, does_not_last) {
         (_, Some(why)) => lines.hang("", "", &format!("It will not last: {why}"), None),
         (Some(file), None) => {
-            lines.hang("", "", &format!("It lasts after a restart, by {file}."), None);
+            lines.hang(
+                "",
+                "",
+                &format!("It lasts after a restart, by {file}."),
+                None,
+            );
         }
         (None, None) => lines.hang("", "", "It lasts until a restart.", None),
     }
@@ -173,7 +181,10 @@ fn is_same_rate(plan: &Plan) -> bool {
 
 fn subject(planned: &Planned<'_>) -> String {
     planned.request.map_or_else(String::new, |request| {
-        format!(" {}", phrase::clause(request, planned.device_name.as_deref()))
+        format!(
+            " {}",
+            phrase::clause(request, planned.device_name.as_deref())
+        )
     })
 }
 
@@ -211,7 +222,10 @@ fn write_change(lines: &mut Lines, change: &Change) {
     } else {
         ""
     };
-    let from = change.from.as_deref().map_or_else(|| "not set".into(), shown);
+    let from = change
+        .from
+        .as_deref()
+        .map_or_else(|| "not set".into(), shown);
     let to = shown(&change.to);
     if width(&from).max(width(&to)) <= LONGEST_VALUE {
         lines.line(&format!("  {name}  {from} → {to}{restart}"));
@@ -291,7 +305,11 @@ fn write_conditions(lines: &mut Lines, planned: &Planned<'_>) {
         return;
     }
     let mut texts: Vec<String> = plan.conflicts.iter().map(|c| c.text.clone()).collect();
-    texts.extend(plan.assumptions.iter().map(|text| format!("Assumed: {text}")));
+    texts.extend(
+        plan.assumptions
+            .iter()
+            .map(|text| format!("Assumed: {text}")),
+    );
     if let Some(rehearsal) = planned.rehearsal {
         texts.extend(rehearsal.notes.iter().cloned());
     }
@@ -345,7 +363,10 @@ fn write_recipes(lines: &mut Lines, planned: &Planned<'_>) {
         .collect();
     if !others.is_empty() {
         lines.gap();
-        let text = format!("`--write DIR` writes that and {} as files.", others.join(", "));
+        let text = format!(
+            "`--write DIR` writes that and {} as files.",
+            others.join(", ")
+        );
         lines.hang("", "", &text, None);
     }
 }

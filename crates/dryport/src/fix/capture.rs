@@ -35,7 +35,10 @@ pub(super) fn run(args: &FixArgs, output: &Output) -> Result<Exit, Failure> {
     };
     plan.advice = advice_for(&explanation);
     let told: Vec<String> = plan.assumptions.clone();
-    let more = explanation.assumptions.iter().filter(|text| !told.contains(text));
+    let more = explanation
+        .assumptions
+        .iter()
+        .filter(|text| !told.contains(text));
     plan.assumptions.extend(more.cloned());
     let recipes = recipes(platform, &plan.changes);
     files::write(args.write.as_deref(), &recipes)?;
@@ -44,7 +47,11 @@ pub(super) fn run(args: &FixArgs, output: &Output) -> Result<Exit, Failure> {
     } else {
         Outcome::Shown
     };
-    let exit = if plan.reaches { Exit::Ok } else { Exit::Warning };
+    let exit = if plan.reaches {
+        Exit::Ok
+    } else {
+        Exit::Warning
+    };
     let planned = Planned {
         platform,
         namespace: None,
@@ -101,7 +108,11 @@ fn advice_for(explanation: &Explanation) -> Vec<Advice> {
         }
     }
     let mut measures = vec![Measure::ReuseConnections];
-    if explanation.requests.iter().any(|request| request.ledger.time_wait > 0) {
+    if explanation
+        .requests
+        .iter()
+        .any(|request| request.ledger.time_wait > 0)
+    {
         measures.push(Measure::CloseOnTheOtherSide);
     }
     measures.push(Measure::Spread);

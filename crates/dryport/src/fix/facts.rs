@@ -74,7 +74,9 @@ impl Facts {
                     views: survey::every_port(&request, read, Means::ALL)?,
                     request,
                     level: verdict.map_or(Level::Ok, |verdict| verdict.level),
-                    shares: verdict.map(|verdict| verdict.owners.clone()).unwrap_or_default(),
+                    shares: verdict
+                        .map(|verdict| verdict.owners.clone())
+                        .unwrap_or_default(),
                 })
             })
             .collect::<Result<Vec<_>, Failure>>()?;
@@ -189,7 +191,12 @@ fn choose(
         });
         return vec![(named, known)];
     }
-    let requests = || verdict.requests.iter().map(|known| (known.request, Some(known)));
+    let requests = || {
+        verdict
+            .requests
+            .iter()
+            .map(|known| (known.request, Some(known)))
+    };
     let short: Vec<_> = requests()
         .filter(|(request, known)| {
             known.is_some_and(|known| known.level >= Level::Warning || is_slow(request, known))
@@ -203,7 +210,11 @@ fn choose(
         .filter(|(request, _)| matches!(request.claim(), Claim::Tuple { .. }))
         .max_by_key(|(_, known)| known.map(|known| known.ledger.taken()));
     let any = || requests().find(|(request, _)| request.claim() == Claim::Bucket);
-    let chosen = if has_rate { busiest.or_else(any) } else { any() };
+    let chosen = if has_rate {
+        busiest.or_else(any)
+    } else {
+        any()
+    };
     vec![chosen.unwrap_or_else(|| (Request::any_new_destination(), None))]
 }
 
@@ -250,5 +261,6 @@ fn is_kubernetes_node(services: &[Service]) -> Result<bool, Failure> {
 /// 1024 where the kernel has no such setting, or does not tell.
 fn unprivileged_start() -> u16 {
     let read = sysctl::ip_unprivileged_port_start().ok().flatten();
-    read.and_then(|start| u16::try_from(start).ok()).unwrap_or(1024)
+    read.and_then(|start| u16::try_from(start).ok())
+        .unwrap_or(1024)
 }

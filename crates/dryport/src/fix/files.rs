@@ -21,7 +21,12 @@ pub(super) fn write(directory: Option<&Path>, recipes: &[Recipe]) -> Result<(), 
     fs::create_dir(directory).map_err(failed(directory))?;
     for recipe in recipes {
         let mut texts = vec![(recipe.file_name, recipe.apply.as_str())];
-        texts.extend(recipe.undo.as_deref().map(|undo| (recipe.undo_file_name, undo)));
+        texts.extend(
+            recipe
+                .undo
+                .as_deref()
+                .map(|undo| (recipe.undo_file_name, undo)),
+        );
         for (name, text) in texts {
             let path = directory.join(name);
             let mut options = OpenOptions::new();

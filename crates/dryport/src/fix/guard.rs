@@ -46,7 +46,9 @@ pub(super) fn stand(args: &FixArgs, place: &Place, id: &str) -> Result<Exit, Fai
     let Some(by) = entry.and_then(|entry| entry.confirm_by_ms) else {
         return Ok(Exit::Ok);
     };
-    sleep(Duration::from_millis(by.saturating_sub(milliseconds_since_start())));
+    sleep(Duration::from_millis(
+        by.saturating_sub(milliseconds_since_start()),
+    ));
     let began = std::time::Instant::now();
     let journal = loop {
         match state::open(&args.state) {

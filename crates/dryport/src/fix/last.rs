@@ -43,10 +43,11 @@ impl Last {
         for change in &plan.changes {
             last.look_for(change.setting, &change.to, &tree.files);
         }
-        last.others.extend(tree.unread.into_iter().map(|text| Conflict {
-            kind: ConflictKind::OtherFile,
-            text: format!("Not read: {text}"),
-        }));
+        last.others
+            .extend(tree.unread.into_iter().map(|text| Conflict {
+                kind: ConflictKind::OtherFile,
+                text: format!("Not read: {text}"),
+            }));
         last
     }
 
@@ -63,7 +64,9 @@ impl Last {
         });
         for applier in Applier::ALL {
             let found = setters(&files, setting.name(), applier);
-            let Some(winner) = found.winner() else { continue };
+            let Some(winner) = found.winner() else {
+                continue;
+            };
             if winner.path != ours {
                 let place = format!("{}:{}", winner.path, winner.assignment.line);
                 let text = format!(

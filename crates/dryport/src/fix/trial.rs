@@ -48,7 +48,12 @@ pub(super) fn of_plan(
     plan: &Plan,
 ) -> Result<RehearsalAnswer, Failure> {
     let subject = facts.first();
-    let under = |limits| subject.views.settled_under(&subject.request, limits).headroom();
+    let under = |limits| {
+        subject
+            .views
+            .settled_under(&subject.request, limits)
+            .headroom()
+    };
     let changes = plan.changes.iter().map(|change| {
         (
             change.setting.name().to_string(),
@@ -90,7 +95,9 @@ fn path(key: &str) -> std::path::PathBuf {
 
 fn settings(limits: &Limits) -> Values {
     let known = values(limits).into_iter();
-    known.map(|(setting, value)| (setting.name().to_string(), value)).collect()
+    known
+        .map(|(setting, value)| (setting.name().to_string(), value))
+        .collect()
 }
 
 /// A stand-in for each port that is held in one of the ranges.
@@ -119,11 +126,7 @@ pub(crate) fn load(
 }
 
 /// What a request finds, with what is held now or with nothing.
-pub(crate) fn classes(
-    facts: Option<&Facts>,
-    request: &Request,
-    limits: &Limits,
-) -> PortClasses {
+pub(crate) fn classes(facts: Option<&Facts>, request: &Request, limits: &Limits) -> PortClasses {
     match facts {
         Some(facts) => facts.first().views.settled_under(request, limits),
         None => unheld(request, limits),
@@ -182,9 +185,10 @@ fn measured(side: &Measured, capacity: u32) -> MeasuredAnswer {
                 window.as_secs_f64()
             )),
         ),
-        Sustained::NotLimited { .. } => {
-            (None, Some("The rate is not limited by ports: each is free again at once.".into()))
-        }
+        Sustained::NotLimited { .. } => (
+            None,
+            Some("The rate is not limited by ports: each is free again at once.".into()),
+        ),
     };
     MeasuredAnswer {
         granted: side.granted,

@@ -29,7 +29,11 @@ pub(super) fn limits(
         };
         take(&mut limits, setting, value, facts)?;
     }
-    let dropped = read.limits.reserved.iter().find(|port| !limits.reserved.contains(*port));
+    let dropped = read
+        .limits
+        .reserved
+        .iter()
+        .find(|port| !limits.reserved.contains(*port));
     if let Some(port) = dropped {
         return Err(wrong(
             format!("port {port} is reserved now and would not be any more"),
@@ -58,12 +62,7 @@ fn contradictions(set: &[(String, String)]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn take(
-    limits: &mut Limits,
-    setting: Setting,
-    value: &str,
-    facts: &Facts,
-) -> Result<(), Failure> {
+fn take(limits: &mut Limits, setting: Setting, value: &str, facts: &Facts) -> Result<(), Failure> {
     let invalid = |reason: String| {
         wrong(
             format!("{}={value}: {reason}", setting.name()),
@@ -95,7 +94,9 @@ fn take(
                 .filter(|delay| (1..=60_000).contains(delay))
                 .ok_or_else(|| invalid("it lies between 1 and 60000 milliseconds".into()))?;
             if limits.features.millisecond_time_wait != Some(true) {
-                return Err(invalid("this kernel has no such setting (needs 6.14)".into()));
+                return Err(invalid(
+                    "this kernel has no such setting (needs 6.14)".into(),
+                ));
             }
         }
         _ => return Err(unknown(setting.name())),
@@ -116,7 +117,10 @@ fn allowed(range: PortRange, unprivileged_start: u16) -> Result<PortRange, Strin
 }
 
 fn unknown(key: &str) -> Failure {
-    let known: Vec<&str> = Setting::LINUX.iter().map(|setting| setting.name()).collect();
+    let known: Vec<&str> = Setting::LINUX
+        .iter()
+        .map(|setting| setting.name())
+        .collect();
     wrong(
         format!("{key} is no setting that `fix` changes"),
         &format!("it changes {}", known.join(", ")),

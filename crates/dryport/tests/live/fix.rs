@@ -55,10 +55,7 @@ pub const TESTS: &[(&str, Test)] = &[
         "a plan that cannot reach its target changes nothing and exits with 1",
         out_of_reach,
     ),
-    (
-        "where all is well nothing needs to change",
-        nothing_to_do,
-    ),
+    ("where all is well nothing needs to change", nothing_to_do),
     (
         "an ordinary user is shown the plan and the command for root",
         as_an_ordinary_user,
@@ -229,7 +226,11 @@ const RANGE: &str = "net.ipv4.ip_local_port_range";
 const MOST_RESERVED: &[(&str, &str)] = &[("net.ipv4.ip_local_reserved_ports", "32768-60899")];
 
 fn tuple_dry(_: Privilege) -> Result<(), Skipped> {
-    let place = Place::new("20000-20007", MOST_RESERVED, &["hold 8 connect 127.0.0.1:9000"]);
+    let place = Place::new(
+        "20000-20007",
+        MOST_RESERVED,
+        &["hold 8 connect 127.0.0.1:9000"],
+    );
     let document = cures(place, &connect("127.0.0.1:9000"), RANGE);
     assert_eq!(document["changes"][0]["to"], "32768\t60999");
     let advice = &document["advice"][0];
@@ -266,7 +267,11 @@ fn time_wait_by_reuse(_: Privilege) -> Result<(), Skipped> {
     assert!((sustained("sustainable_per_second_before") - 8.0 / 60.0).abs() < 1e-9);
     assert!((sustained("sustainable_per_second_after") - 8.0).abs() < 1e-9);
     let conflicts = document["conflicts"].as_array().unwrap();
-    assert!(conflicts.iter().any(|conflict| conflict["kind"] == "condition"));
+    assert!(
+        conflicts
+            .iter()
+            .any(|conflict| conflict["kind"] == "condition")
+    );
     Ok(())
 }
 
@@ -274,7 +279,10 @@ fn range_locked(_: Privilege) -> Result<(), Skipped> {
     let place = Place::new("20000-20007", MOST_RESERVED, &["hold 8 bind 127.0.0.9:0"]);
     let document = cures(place, &connect("127.0.0.1:9000"), RANGE);
     let ids = document["advice"].as_array().unwrap();
-    assert!(ids.iter().any(|advice| advice["id"] == "bind-address-no-port"));
+    assert!(
+        ids.iter()
+            .any(|advice| advice["id"] == "bind-address-no-port")
+    );
     Ok(())
 }
 
@@ -286,7 +294,11 @@ fn bind_dry(_: Privilege) -> Result<(), Skipped> {
 }
 
 fn udp_dry(_: Privilege) -> Result<(), Skipped> {
-    let place = Place::new("20000-20007", MOST_RESERVED, &["hold 8 udp connect 127.0.0.1:9"]);
+    let place = Place::new(
+        "20000-20007",
+        MOST_RESERVED,
+        &["hold 8 udp connect 127.0.0.1:9"],
+    );
     cures(place, &connect("127.0.0.1:9").udp(), RANGE);
     Ok(())
 }
@@ -357,7 +369,10 @@ fn close(place: &mut Place, group: &str) {
 
 /// The six-hour outage of a blog's range: a service whose port a client took meanwhile.
 fn listener_restarts(_: Privilege) -> Result<(), Skipped> {
-    let sysctl = [("net.ipv4.ip_local_reserved_ports", "32768-60991,61008-65535")];
+    let sysctl = [(
+        "net.ipv4.ip_local_reserved_ports",
+        "32768-60991,61008-65535",
+    )];
     let setup = [
         "listen 0.0.0.0:61003 as service",
         "hold 8 connect 127.0.0.1:9000",
@@ -408,7 +423,16 @@ fn out_of_reach(_: Privilege) -> Result<(), Skipped> {
     assert_eq!(answer.exit, 1, "{answer:?}");
     assert!(answer.out.contains("--best-effort"), "{answer:?}");
     assert_eq!(place.settings(), before);
-    let answer = place.run(&["fix", "--yes", "--target-rate", "1000000/s", "--hold", "10", "--best-effort", "--no-rehearsal"]);
+    let answer = place.run(&[
+        "fix",
+        "--yes",
+        "--target-rate",
+        "1000000/s",
+        "--hold",
+        "10",
+        "--best-effort",
+        "--no-rehearsal",
+    ]);
     assert_eq!(answer.exit, 0, "{answer:?}");
     assert_ne!(place.settings(), before);
     place.undo_restores(&before);
@@ -430,7 +454,11 @@ fn nothing_to_do(_: Privilege) -> Result<(), Skipped> {
 fn as_an_ordinary_user(privilege: Privilege) -> Result<(), Skipped> {
     // In a user namespace there is no other user, and its root may write.
     crate::needs_root(privilege)?;
-    let place = Place::new("20000-20007", MOST_RESERVED, &["hold 8 connect 127.0.0.1:9000"]);
+    let place = Place::new(
+        "20000-20007",
+        MOST_RESERVED,
+        &["hold 8 connect 127.0.0.1:9000"],
+    );
     let before = place.settings();
     let words = ["fix", "--yes", "--no-rehearsal"];
     let answer = crate::program::without(place.stage.client(), &["ordinary"], &words);
@@ -451,18 +479,30 @@ fn rehearsals(_: Privilege) -> Result<(), Skipped> {
         let words = [&["rehearse", "--json", "--for", "100ms"], words].concat();
         dryport(place.stage.client(), &words).document()
     };
-    let wider = rehearse(&["--like-now", "--to", "127.0.0.1:9000", "--set", "net.ipv4.ip_local_port_range=20000 20015"]);
+    let wider = rehearse(&[
+        "--like-now",
+        "--to",
+        "127.0.0.1:9000",
+        "--set",
+        "net.ipv4.ip_local_port_range=20000 20015",
+    ]);
     assert_eq!(wider["measured_before"], 3, "{wider:#}");
     assert_eq!(wider["measured_after"], 11);
     assert_eq!(wider["predicted_after"]["at_least"], 11);
     let myth = rehearse(&["--set", "net.ipv4.tcp_fin_timeout=5"]);
-    assert_eq!((&myth["measured_before"], &myth["measured_after"]), (&8.into(), &8.into()));
+    assert_eq!(
+        (&myth["measured_before"], &myth["measured_after"]),
+        (&8.into(), &8.into())
+    );
     let refused = dryport(
         place.stage.client(),
         &["rehearse", "--set", "net.ipv4.ip_local_port_range=9 8"],
     );
     assert_eq!(refused.exit, 64, "{refused:?}");
-    let unknown = dryport(place.stage.client(), &["rehearse", "--set", "net.ipv4.nothing=1"]);
+    let unknown = dryport(
+        place.stage.client(),
+        &["rehearse", "--set", "net.ipv4.nothing=1"],
+    );
     unknown.is_unknown("net.ipv4.nothing");
     assert_eq!(place.settings(), before);
     Ok(())

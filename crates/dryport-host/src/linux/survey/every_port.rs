@@ -67,7 +67,12 @@ fn variants(limits: &Limits) -> [Limits; 4] {
         tw_reuse: TimeWaitReuse::On,
         ..whole.clone()
     };
-    [whole.clone(), settled(&whole), reuse.clone(), settled(&reuse)]
+    [
+        whole.clone(),
+        settled(&whole),
+        reuse.clone(),
+        settled(&reuse),
+    ]
 }
 
 /// What the sockets leave in doubt does not depend on the variant: asked once, told to each.
@@ -154,7 +159,8 @@ pub fn service_ports(limits: &Limits) -> Result<Vec<ServicePort>> {
         Ok(udp)
     });
     found.extend(udp.unwrap_or_default());
-    found.sort_unstable_by_key(|port| (port.service.port, port.service.protocol.name(), port.inode));
+    found
+        .sort_unstable_by_key(|port| (port.service.port, port.service.protocol.name(), port.inode));
     found.dedup_by_key(|port| (port.service.port, port.service.protocol));
     Ok(found)
 }

@@ -9,7 +9,6 @@ const TIME_WAIT_SECONDS: f64 = 60.0;
 /// Below so many TIME_WAITs nothing is estimated from them.
 const FEWEST_WAITS: u32 = 60;
 
-
 /// How long a port is taken by one connection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Pace {
@@ -26,7 +25,12 @@ impl Planner<'_> {
         ledger.capacity() - ledger.locked
     }
 
-    pub(super) fn needed_for(&self, planned: &PlannedRequest<'_>, limits: &Limits, rate: f64) -> u32 {
+    pub(super) fn needed_for(
+        &self,
+        planned: &PlannedRequest<'_>,
+        limits: &Limits,
+        rate: f64,
+    ) -> u32 {
         let pace = self.pace(planned, limits);
         let seconds = pace.hold.unwrap_or(0.0) + pace.wait.unwrap_or(TIME_WAIT_SECONDS);
         ceil(rate * seconds).max(1)
@@ -42,7 +46,10 @@ impl Planner<'_> {
     pub(super) fn pace(&self, planned: &PlannedRequest<'_>, limits: &Limits) -> Pace {
         let wait = self.wait(planned, limits);
         Pace {
-            hold: self.target.hold_seconds.or_else(|| self.estimated_hold(planned)),
+            hold: self
+                .target
+                .hold_seconds
+                .or_else(|| self.estimated_hold(planned)),
             wait,
         }
     }
@@ -55,9 +62,14 @@ impl Planner<'_> {
         let reused = match (request.claim(), limits.tw_reuse) {
             _ if !limits.tcp_timestamps => false,
             (Claim::Tuple { .. } | Claim::Bucket, TimeWaitReuse::On) => true,
-            (Claim::Tuple { source, destination, .. }, TimeWaitReuse::Loopback) => {
-                source.is_loopback() || destination.ip().to_canonical().is_loopback()
-            }
+            (
+                Claim::Tuple {
+                    source,
+                    destination,
+                    ..
+                },
+                TimeWaitReuse::Loopback,
+            ) => source.is_loopback() || destination.ip().to_canonical().is_loopback(),
             _ => false,
         };
         Some(if reused {

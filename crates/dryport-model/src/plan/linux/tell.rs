@@ -17,17 +17,23 @@ const MOST_TOLD: usize = 12;
 impl Planner<'_> {
     pub(super) fn plan(&self, limits: &Limits, reaches: bool) -> Plan {
         let first = self.facts.requests.first();
-        let expected = |limits: &Limits| {
-            first.map_or_else(nothing, |planned| self.expected(planned, limits))
-        };
+        let expected =
+            |limits: &Limits| first.map_or_else(nothing, |planned| self.expected(planned, limits));
         let mut conflicts = self.conflicts(limits);
         let changes = self.changes(limits);
-        if changes.iter().any(|change| change.setting == Setting::TcpTwReuse) {
+        if changes
+            .iter()
+            .any(|change| change.setting == Setting::TcpTwReuse)
+        {
             conflicts.push(reuse_condition());
         }
         Plan {
             advice: Vec::new(),
-            refusals: if reaches { Vec::new() } else { self.refusal(limits).into_iter().collect() },
+            refusals: if reaches {
+                Vec::new()
+            } else {
+                self.refusal(limits).into_iter().collect()
+            },
             assumptions: first.map_or_else(Vec::new, |planned| self.assumptions(planned)),
             needed: first.map_or(0, |planned| self.needed(planned, limits)),
             before: expected(self.facts.limits),
@@ -100,7 +106,12 @@ impl Planner<'_> {
     fn conflicts(&self, limits: &Limits) -> Vec<Conflict> {
         let mut conflicts = Vec::new();
         let services: Vec<String> = self.swallowed(limits.range).map(service_text).collect();
-        conflicts.extend(listed(ConflictKind::Service, &services, "served in the range", "port"));
+        conflicts.extend(listed(
+            ConflictKind::Service,
+            &services,
+            "served in the range",
+            "port",
+        ));
         let known: Vec<String> = self
             .known(limits.range)
             .filter(|(port, _)| !self.facts.services.iter().any(|s| s.port == *port))
@@ -188,7 +199,6 @@ impl Planner<'_> {
     }
 }
 
-
 /// The page that explains why a request is short of ports.
 fn page_of(planned: &PlannedRequest<'_>, ledger: Ledger) -> CauseId {
     match planned.request.claim() {
@@ -229,7 +239,8 @@ fn change(setting: Setting, from: String, to: String, why: String) -> Change {
 fn why_range(now: PortRange, after: PortRange) -> String {
     let more = after.size().saturating_sub(now.size());
     if more <= 1 {
-        return "An odd number of ports may cost one of them: the kernel's walk misses an end.".into();
+        return "An odd number of ports may cost one of them: the kernel's walk misses an end."
+            .into();
     }
     format!(
         "{} ports instead of {} for each source and destination.",
@@ -249,10 +260,11 @@ const fn reuse_text(reuse: TimeWaitReuse) -> &'static str {
 fn reuse_condition() -> Conflict {
     Conflict {
         kind: ConflictKind::Condition,
-        text: "tcp_tw_reuse=1 needs TCP timestamps at both ends (they are on here; the peer's cannot \
+        text:
+            "tcp_tw_reuse=1 needs TCP timestamps at both ends (they are on here; the peer's cannot \
                be seen), and no NAT on the way that gives several hosts one address and lets their \
                timestamps through."
-            .into(),
+                .into(),
     }
 }
 
@@ -272,11 +284,20 @@ fn listed(kind: ConflictKind, items: &[String], what: &str, noun: &str) -> Optio
     if items.is_empty() {
         return None;
     }
-    let mut told = items.iter().take(MOST_TOLD).cloned().collect::<Vec<_>>().join(", ");
+    let mut told = items
+        .iter()
+        .take(MOST_TOLD)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     if let Some(more) = items.len().checked_sub(MOST_TOLD).filter(|more| *more > 0) {
         told.push_str(&format!(" and {more} more"));
     }
-    let (s, are) = if items.len() == 1 { ("", "is") } else { ("s", "are") };
+    let (s, are) = if items.len() == 1 {
+        ("", "is")
+    } else {
+        ("s", "are")
+    };
     Some(Conflict {
         kind,
         text: format!("{} {noun}{s} {what} {are} reserved: {told}.", items.len()),

@@ -73,7 +73,8 @@ fn world(limits: Limits, held: &[(u16, Held)]) -> World {
             ..limits.clone()
         };
         let mut count = HeadroomCount::new(request, &whole);
-        held.iter().for_each(|(port, held)| count.observe(&socket(*port, *held)));
+        held.iter()
+            .for_each(|(port, held)| count.observe(&socket(*port, *held)));
         for port in count.ports_to_probe() {
             count.prove(port, Some(true));
         }
@@ -165,7 +166,11 @@ fn the_default_range_in_use_first_grows_upwards() {
     let taken = all(range(32768, 32768 + 15_999), Held::Live);
     let plan = world(linux(32768, 60999), &taken).enough();
     assert!(plan.reaches);
-    assert_eq!(after(&plan).range, range(32768, 65535), "16,000 more fit above");
+    assert_eq!(
+        after(&plan).range,
+        range(32768, 65535),
+        "16,000 more fit above"
+    );
     let full = all(range(32768, 60999), Held::Live);
     let plan = world(linux(32768, 60999), &full).enough();
     let limits = after(&plan);
@@ -180,14 +185,29 @@ fn the_default_range_in_use_first_grows_upwards() {
 fn waits_are_reused_only_where_the_range_is_not_enough() {
     let many = all(range(32768, 32768 + 25_999), Held::Waiting);
     let plan = world(linux(32768, 60999), &many).enough();
-    assert_eq!(changed(&plan), [Setting::ReservedPorts, Setting::LocalPortRange]);
+    assert_eq!(
+        changed(&plan),
+        [Setting::ReservedPorts, Setting::LocalPortRange]
+    );
     assert!(after(&plan).range.low() >= COMFORTABLE_LOW);
     let full = all(range(32768, 60999), Held::Waiting);
     let plan = world(linux(32768, 60999), &full).enough();
-    assert_eq!(changed(&plan), [Setting::TcpTwReuse], "safer than a range below 10240");
+    assert_eq!(
+        changed(&plan),
+        [Setting::TcpTwReuse],
+        "safer than a range below 10240"
+    );
     let plan = world(linux(32768, 60999), &full).at(2000.0);
-    assert_eq!(changed(&plan), [Setting::TcpTwReuse], "2,000 ports a second");
-    assert!(plan.conflicts.iter().any(|c| c.kind == ConflictKind::Condition));
+    assert_eq!(
+        changed(&plan),
+        [Setting::TcpTwReuse],
+        "2,000 ports a second"
+    );
+    assert!(
+        plan.conflicts
+            .iter()
+            .any(|c| c.kind == ConflictKind::Condition)
+    );
     let without = Limits {
         tcp_timestamps: false,
         ..linux(32768, 60999)
@@ -200,7 +220,10 @@ fn waits_are_reused_only_where_the_range_is_not_enough() {
 #[test]
 fn a_delay_is_shortened_only_for_a_rate_that_needs_it() {
     let plan = world(linux(32768, 60999), &[]).at(60_000.0);
-    assert!(!changed(&plan).contains(&Setting::TcpTwReuseDelay), "{plan:?}");
+    assert!(
+        !changed(&plan).contains(&Setting::TcpTwReuseDelay),
+        "{plan:?}"
+    );
     let plan = world(linux(32768, 60999), &[]).at(200_000.0);
     assert!(plan.reaches && changed(&plan).contains(&Setting::TcpTwReuseDelay));
     assert!(plan.after.sustainable_per_second.unwrap() >= 200_000.0);
@@ -213,7 +236,10 @@ fn a_delay_is_shortened_only_for_a_rate_that_needs_it() {
         },
         ..linux(32768, 60999)
     };
-    assert!(!world(old, &[]).at(200_000.0).reaches, "the kernel has no such setting");
+    assert!(
+        !world(old, &[]).at(200_000.0).reaches,
+        "the kernel has no such setting"
+    );
 }
 
 #[test]
@@ -232,27 +258,44 @@ fn the_numbers_are_those_of_the_arithmetic() {
     held.extend(all(range(40000, 40199), Held::Live));
     let plan = world(linux(32768, 60999), &held).at(10.0);
     assert_eq!(plan.needed, 800);
-    assert!(plan.assumptions.iter().any(|text| text.contains("20.0 s")), "{plan:?}");
+    assert!(
+        plan.assumptions.iter().any(|text| text.contains("20.0 s")),
+        "{plan:?}"
+    );
 }
 
 #[test]
 fn services_are_reserved_before_the_range_covers_them() {
     let mut world = world(linux(32768, 60999), &all(range(32768, 60999), Held::Live));
-    world.services = [(61_000, Protocol::Tcp), (20_000, Protocol::Udp), (5000, Protocol::Tcp)]
-        .map(|(port, protocol)| Service {
-            port,
-            protocol,
-            program: Some("service".into()),
-        })
-        .into();
+    world.services = [
+        (61_000, Protocol::Tcp),
+        (20_000, Protocol::Udp),
+        (5000, Protocol::Tcp),
+    ]
+    .map(|(port, protocol)| Service {
+        port,
+        protocol,
+        program: Some("service".into()),
+    })
+    .into();
     world.limits.reserved.insert(1);
     let plan = world.enough();
-    assert_eq!(changed(&plan), [Setting::ReservedPorts, Setting::LocalPortRange]);
+    assert_eq!(
+        changed(&plan),
+        [Setting::ReservedPorts, Setting::LocalPortRange]
+    );
     let limits = after(&plan);
     assert!(limits.reserved.contains(61_000) && limits.reserved.contains(1));
-    assert_eq!(limits.reserved.contains(20_000), limits.range.contains(20_000));
+    assert_eq!(
+        limits.reserved.contains(20_000),
+        limits.range.contains(20_000)
+    );
     assert!(!limits.reserved.contains(5000), "outside the range");
-    let service = plan.conflicts.iter().find(|c| c.kind == ConflictKind::Service).unwrap();
+    let service = plan
+        .conflicts
+        .iter()
+        .find(|c| c.kind == ConflictKind::Service)
+        .unwrap();
     assert!(service.text.contains("61000 (service)"), "{service:?}");
 }
 
@@ -264,7 +307,11 @@ fn node_ports_are_reserved_on_a_node() {
     let limits = after(&plan);
     assert!(limits.range.low() < 30000);
     assert_eq!(limits.reserved.count_in(range(30000, 32767)), 2768);
-    assert!(plan.conflicts.iter().any(|c| c.kind == ConflictKind::NodePorts));
+    assert!(
+        plan.conflicts
+            .iter()
+            .any(|c| c.kind == ConflictKind::NodePorts)
+    );
 }
 
 #[test]
@@ -291,7 +338,10 @@ fn what_cannot_be_reached_is_refused_with_the_most_there_is() {
         hold_seconds: Some(60.0),
     };
     let plan = world(linux(32768, 60999), &[]).plan(held);
-    assert!(!plan.reaches && !plan.changes.is_empty(), "the nearest is shown");
+    assert!(
+        !plan.reaches && !plan.changes.is_empty(),
+        "the nearest is shown"
+    );
     assert!(plan.refusals[0].reason.contains("at the most"));
 }
 
@@ -325,9 +375,8 @@ fn a_wanted_range_still_reserves_what_it_swallows() {
 }
 
 fn some_world() -> impl Strategy<Value = (World, Option<f64>)> {
-    let ends = (1024_u16..65_000, 1_u16..65_535).prop_map(|(low, more)| {
-        range(low, low.saturating_add(more))
-    });
+    let ends = (1024_u16..65_000, 1_u16..65_535)
+        .prop_map(|(low, more)| range(low, low.saturating_add(more)));
     let held = proptest::collection::vec((1024_u16..=65_535, 0_u8..3), 0..60);
     let reserved = proptest::collection::vec(1024_u16..=65_535, 0..20);
     let services = proptest::collection::vec(1024_u16..=65_535, 0..10);
