@@ -2,7 +2,9 @@
 //!
 //! Full-size ones are run with `-- --include-ignored`; their time counts in a release build.
 
+use std::fmt::Debug;
 use std::process::{Command, ExitCode};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use dryport_lab::rehearsal::{
@@ -32,7 +34,13 @@ fn main() -> ExitCode {
         return unavailable.skip();
     }
     if let Ok(files) = std::env::var(FEW_FILES) {
-        return rehearse_with_few_files(&files);
+        return match rehearse_with_few_files(&files) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failed) => {
+                eprintln!("{}", failed.message().unwrap_or_default());
+                ExitCode::FAILURE
+            }
+        };
     }
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(THREADS));
@@ -132,8 +140,13 @@ fn single_trials() -> Vec<Trial> {
     trials
 }
 
+#[expect(clippy::unwrap_used, reason = "addresses written in this file")]
+fn parsed<T: FromStr<Err: Debug>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
 fn tcp(source: &str, destination: &str) -> Request {
-    Request::tcp_connect(source.parse().unwrap(), destination.parse().unwrap())
+    Request::tcp_connect(parsed(source), parsed(destination))
 }
 
 fn here() -> Request {
@@ -145,14 +158,14 @@ fn elsewhere() -> Request {
 }
 
 fn bind(address: &str) -> Request {
-    Request::tcp_bind(address.parse().unwrap())
+    Request::tcp_bind(parsed(address))
 }
 
 fn requests() -> Vec<(&'static str, Request)> {
     let udp_bind = |address: &str| Request {
         method: Method::Bind,
-        source: Some(address.parse().unwrap()),
-        ..Request::udp_any(Family::of(address.parse().unwrap()))
+        source: Some(parsed(address)),
+        ..Request::udp_any(Family::of(parsed(address)))
     };
     let mapped = Request {
         family: Family::V6,
@@ -421,7 +434,7 @@ fn counts_can_be_repeated() -> Result<(), Failed> {
 fn large(request: &Request) -> Rehearsal {
     let mut rehearsal = eight_ports(request);
     rehearsal.before = settings(&[(RANGE, "20000 23999"), (RESERVED, "20001,23000-23099")]);
-    rehearsal.after = settings(&[(RANGE, "20000 20999")]);
+    rehearsal.after = settings(&[(RANGE, "20000 20499")]);
     rehearsal.load = mixed(20000, 600);
     rehearsal
 }
@@ -430,7 +443,7 @@ fn large(request: &Request) -> Rehearsal {
 fn assert_large(aim: Aim, request: &Request, reused: u32) -> Result<(), Failed> {
     let rehearsed = rehearse_with(&large(request), aim)?;
     let free = 4000 - 100 - 300 + reused;
-    assert_eq!(granted(&rehearsed), (free, free - 2900), "{rehearsed:?}");
+    assert_eq!(granted(&rehearsed), (free, free - 3400), "{rehearsed:?}");
     assert_eq!(rehearsed.before.how, How::PortByPort { walked: 256 });
     assert_eq!(
         rehearsed.before.refused_with,
@@ -473,19 +486,17 @@ fn few_open_files_do_not_bound_the_load() -> Result<(), Failed> {
     Err(String::from_utf8_lossy(&output.stderr).into_owned().into())
 }
 
-fn rehearse_with_few_files(files: &str) -> ExitCode {
+fn rehearse_with_few_files(files: &str) -> Result<(), Failed> {
     let limit = Rlimit {
         current: files.parse().ok(),
         maximum: getrlimit(Resource::Nofile).maximum,
     };
-    setrlimit(Resource::Nofile, limit).unwrap();
+    setrlimit(Resource::Nofile, limit)?;
     let mut rehearsal = eight_ports(&elsewhere());
     rehearsal.before = settings(&[(RANGE, "20000 21999")]);
     rehearsal.load = on(20000..=20999, Stand::InUse);
     rehearsal.load.extend(on(21000..=21499, Stand::Locked));
-    let rehearsed = rehearse(&rehearsal).unwrap();
-    assert_eq!(granted(&rehearsed), (500, 500), "{rehearsed:?}");
-    ExitCode::SUCCESS
+    assert_granted(&rehearsal, 500, 500).map(drop)
 }
 
 fn sustained_by(request: &Request, after: &[(&str, &str)]) -> Result<[Sustained; 2], Failed> {
@@ -499,18 +510,12 @@ fn sustained_by(request: &Request, after: &[(&str, &str)]) -> Result<[Sustained;
 /// The rate is `ports` in each `seconds`. A loaded machine can only be slower than the kernel.
 #[track_caller]
 fn assert_limited(sustained: Sustained, ports: u32, seconds: f64) {
-    let Sustained::Limited {
-        per_second,
-        ports: told,
-    } = sustained
-    else {
-        panic!("{sustained:?}");
-    };
     let rule = f64::from(ports) / seconds;
-    assert_eq!(told, ports);
+    let fits = |rate: &f64| (rule * 0.4..rule * 1.01).contains(rate);
     assert!(
-        (rule * 0.4..rule * 1.01).contains(&per_second),
-        "{per_second}, by the rule {rule}"
+        matches!(&sustained, Sustained::Limited { per_second, ports: told }
+            if *told == ports && fits(per_second)),
+        "{sustained:?}, by the rule {rule}"
     );
 }
 
@@ -575,10 +580,9 @@ fn full_size(request: &Request, change: &str, before: u32, after: u32) -> Result
     let rehearsed = assert_granted(&rehearsal, before, after)?;
     let took = started.elapsed();
     eprintln!("{:.1} s: {rehearsed:?}", took.as_secs_f64());
-    assert!(
-        cfg!(debug_assertions) || took < Duration::from_secs(10),
-        "{took:?}"
-    );
+    // 2 to 3 s on two idle cores, 11 s beside four busy programs.
+    let most = Duration::from_secs(20);
+    assert!(cfg!(debug_assertions) || took < most, "{took:?}");
     Ok(())
 }
 

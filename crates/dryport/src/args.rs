@@ -397,6 +397,9 @@ pub struct FixArgs {
     /// Where the captures come from, if they do not tell
     #[arg(long, value_enum, value_name = "PLATFORM", requires = "inputs")]
     pub platform: Option<PlatformArg>,
+    /// The dynamic port range in force there, both ends included, if they do not tell
+    #[arg(long, value_name = "LOW-HIGH", value_parser = whole_range, requires = "inputs")]
+    pub range: Option<PortRange>,
     /// Connections per second that must go on for ever to one destination: 2000/s, 120/min or a
     /// number [default: room for twice the present peak]
     #[arg(long, value_name = "RATE", value_parser = rate)]

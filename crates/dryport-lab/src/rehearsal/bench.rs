@@ -5,9 +5,10 @@ use super::peer::Peer;
 use super::{Rehearsal, RehearsedRequest, settings};
 use crate::{Ask, Lab, LabError, Namespace};
 
-/// On a loaded machine the server's delayed ACK can overtake its FIN. The TIME_WAIT answers such an
-/// old segment, the server knows nothing of the connection any more and resets it, and without this
-/// setting the RST ends the TIME_WAIT (`tcp_timewait_state_process`; seen 1 to 2 times in 20,000).
+/// On a loaded machine an old segment can reach a TIME_WAIT, such as a delayed ACK that a timer sends
+/// from another CPU. The TIME_WAIT answers it, the server knows the connection no more and resets it,
+/// and the RST ends the TIME_WAIT unless this is set (`tcp_timewait_state_process`; without it one or
+/// two of 20,000 were gone in 2 of 11 runs).
 const KEEP_TIME_WAITS: (&str, &str) = ("net.ipv4.tcp_rfc1337", "1");
 
 /// What all measurements of a rehearsal have in common.

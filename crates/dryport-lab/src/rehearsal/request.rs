@@ -200,3 +200,61 @@ impl RehearsedRequest {
         ask
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(real: &Request) -> String {
+        let rehearsed = RehearsedRequest::from(real);
+        let way = if rehearsed.is_loopback() {
+            "lo"
+        } else {
+            "veth"
+        };
+        format!("{way}: {}", rehearsed.ask(7))
+    }
+
+    fn tcp(source: &str, destination: &str) -> Request {
+        Request::tcp_connect(source.parse().unwrap(), destination.parse().unwrap())
+    }
+
+    #[test]
+    fn addresses_become_those_of_the_lab() {
+        let far = tcp("192.0.2.1", "198.51.100.1:443");
+        assert_eq!(asked(&far), "veth: connect 10.77.0.2:7");
+        let from = Request {
+            source_bound: true,
+            ..far
+        };
+        assert_eq!(asked(&from), "veth: connect 10.77.0.2:7 from 10.77.0.1");
+        let six = tcp("2001:db8::1", "[2001:db8::2]:443");
+        assert_eq!(asked(&six), "veth: connect [fd77::2]:7");
+        let any = Request::any_new_destination();
+        assert_eq!(asked(&any), "veth: connect 10.77.0.2:7");
+        let mapped = Request {
+            family: Family::V6,
+            ..tcp("127.0.0.1", "127.0.0.2:80")
+        };
+        assert_eq!(asked(&mapped), "lo: connect 127.0.0.1:7 mapped");
+        let bind = Request::tcp_bind("192.0.2.1".parse().unwrap());
+        assert_eq!(asked(&bind), "lo: bind 127.0.0.1");
+        let wildcard = Request::tcp_bind("::".parse().unwrap());
+        assert_eq!(asked(&wildcard), "lo: bind ::");
+        let udp = Request::udp_any(Family::V6);
+        assert_eq!(asked(&udp), "lo: udp connect [::1]:7");
+    }
+
+    /// An own address that is not 127/8 is no loopback to the kernel, even over lo.
+    #[test]
+    fn what_is_loopback_is_decided_as_the_kernel_does() {
+        let loopback = |real: &Request| RehearsedRequest::from(real).is_loopback();
+        assert!(!loopback(&tcp("192.0.2.1", "192.0.2.1:80")));
+        assert!(loopback(&tcp("::1", "[::1]:80")));
+        let on_lo = Request {
+            device: LOOPBACK_INDEX,
+            ..tcp("192.0.2.1", "192.0.2.1:80")
+        };
+        assert!(loopback(&on_lo));
+    }
+}

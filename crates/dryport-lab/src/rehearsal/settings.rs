@@ -169,3 +169,20 @@ pub(super) fn server_port(before: &Rules, after: &Rules) -> Result<u16, LabError
         .find(|port| apart(before, *port) && apart(after, *port))
         .ok_or(LabError::NoServerPort)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_opened_with_ends_of_both_parities() {
+        let opened = |low, high| {
+            let range = of_both_parities(PortRange::new(low, high).unwrap());
+            (range.low(), range.high())
+        };
+        assert_eq!(opened(20000, 20007), (20000, 20007));
+        assert_eq!(opened(20000, 20008), (19999, 20008));
+        assert_eq!(opened(1, 9), (1, 10));
+        assert_eq!(opened(1, 65535), (1, 65535));
+    }
+}

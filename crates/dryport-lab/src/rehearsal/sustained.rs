@@ -180,3 +180,34 @@ impl<'a> Run<'a> {
 fn rate(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64().max(f64::EPSILON)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(low: u16, high: u16, reserved: &[u16], load: &[u16]) -> (u16, u16) {
+        let whole = PortRange::new(low, high).unwrap();
+        let rules = Rules {
+            range: whole,
+            reserved: reserved.iter().copied().collect(),
+            reuse: None,
+        };
+        let load: Vec<_> = load.iter().map(|port| (*port, Stand::InUse)).collect();
+        let part = least_loaded(whole, &rules, &load);
+        (part.low(), part.high())
+    }
+
+    #[test]
+    fn a_small_range_is_run_as_it_is() {
+        assert_eq!(part(20000, 20008, &[], &[20001]), (20000, 20008));
+        assert_eq!(part(20000, 20511, &[], &[20001]), (20000, 20511));
+    }
+
+    #[test]
+    fn the_part_with_the_least_load_is_run() {
+        assert_eq!(part(20000, 29999, &[], &[]), (20000, 20511));
+        assert_eq!(part(20000, 29999, &[20000], &[20512]), (21024, 21535));
+        assert_eq!(part(65000, 65535, &[], &[65000]), (65000, 65511));
+        assert_eq!(part(1, 65535, &[], &[1]), (513, 1024));
+    }
+}

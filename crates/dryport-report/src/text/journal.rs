@@ -1,7 +1,8 @@
 //! The screen of `undo` and `undo --list`.
 
-use super::layout::Lines;
+use super::layout::{Lines, width};
 use super::paint::Tone;
+use super::plan::{folded, shown};
 use super::{Screen, phrase};
 use crate::{JournalAnswer, JournalLine};
 
@@ -24,22 +25,54 @@ pub fn journal(answer: &JournalAnswer, screen: Screen) -> String {
 }
 
 fn write_entry(lines: &mut Lines, entry: &JournalLine) {
+    let place = entry.namespace.as_ref().map_or_else(String::new, |place| {
+        let here = if entry.is_here { " (here)" } else { "" };
+        format!("{}{here}", phrase::namespace(place))
+    });
+    let about: Vec<&str> = [entry.made.as_deref().unwrap_or_default(), &place]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect();
+    let about = about.join(", ");
     let id = lines.screen.paint(Tone::Strong, &entry.id);
-    let place = match &entry.namespace {
-        Some(namespace) if entry.is_here => format!(", {} (here)", phrase::namespace(namespace)),
-        Some(namespace) => format!(", {}", phrase::namespace(namespace)),
-        None => String::new(),
-    };
-    let made = entry
-        .made
-        .as_deref()
-        .map_or_else(String::new, |made| format!("  {made}"));
-    lines.line(&format!("{id}{made}{place}"));
-    lines.hang("  ", "  ", &entry.stage, None);
+    if width(&entry.id) + 2 + width(&about) <= lines.screen.columns() {
+        lines.line(&format!("{id}  {about}"));
+    } else {
+        lines.line(&id);
+        lines.hang("  ", "  ", &about, None);
+    }
+    lines.hang("  ", "  ", &stage(&entry.stage), None);
     for (setting, from, to) in &entry.settings {
-        lines.hang("      ", "    ", &format!("{setting}: {from} → {to}"), None);
+        write_setting(lines, setting, from, to);
     }
     if let Some(file) = &entry.file {
-        lines.hang("      ", "    ", &format!("file {file}"), None);
+        lines.line(&format!("    file {file}"));
     }
+}
+
+fn write_setting(lines: &mut Lines, setting: &str, from: &str, to: &str) {
+    let (from, to) = (shown(from), shown(to));
+    let line = format!("    {setting}: {from} → {to}");
+    if width(&line) <= lines.screen.columns() {
+        lines.line(&line);
+        return;
+    }
+    lines.line(&format!("    {setting}"));
+    for (head, value) in [("      before  ", from), ("      after   ", to)] {
+        lines.list(head, head, &folded(&value));
+    }
+}
+
+/// How far it came, and what that means. What is no stage says itself why the entry cannot be read.
+fn stage(word: &str) -> String {
+    let meaning = match word {
+        "prepared" => "interrupted while it was made; the next run takes it back",
+        "unconfirmed" => "in force, and taken back unless `dryport fix --confirm` follows in time",
+        "applied" => "in force",
+        "undoing" => "interrupted while it was taken back; the next run goes on",
+        "undone" => "taken back",
+        "gone" => "nothing is left to take back",
+        why_not => return why_not.into(),
+    };
+    format!("{word}: {meaning}")
 }

@@ -1,8 +1,8 @@
 //! The screen of `fix`: what to do in the application, which settings change, what that gives and
 //! meets, and what became of it.
 
-use dryport_model::plan::{Advice, Change, Plan};
-use dryport_model::{Headroom, Level};
+use dryport_model::Level;
+use dryport_model::plan::{Advice, Change, Plan, Setting};
 
 use super::headline::level_word;
 use super::layout::{Lines, left, right, width};
@@ -13,6 +13,8 @@ use crate::{Outcome, Planned};
 
 /// Longer values are folded below their setting.
 const LONGEST_VALUE: usize = 24;
+const OLD_ENOUGH: &str = "The rehearsal asks once TIME_WAITs are old enough to be taken over \
+    (tcp_tw_reuse_delay); at this moment not all are.";
 const BEFORE: &str = "now";
 const AFTER: &str = "then";
 /// Recipes told on the screen; `--write` and `--json` have all.
@@ -59,7 +61,8 @@ pub fn outcome(planned: &Planned<'_>, screen: Screen) -> String {
     match &planned.outcome {
         Outcome::Nothing | Outcome::Shown => {}
         Outcome::NotApplied { why, command } => {
-            lines.gap();
+            // Apart from the plan, which stands above.
+            lines.line("");
             lines.hang("", "", why, Some(Tone::Strong));
             if let Some(command) = command {
                 lines.line(&format!("  {}", screen.paint(Tone::Command, command)));
@@ -129,20 +132,27 @@ fn command(lines: &mut Lines, text: &str) {
 fn headline(planned: &Planned<'_>) -> (Level, String) {
     let plan = planned.plan;
     let subject = subject(planned);
-    let left = |headroom: Headroom| format!("{} ports left{subject}", ends(headroom));
-    let before = left(plan.before.headroom);
+    let before = plan.before.headroom;
+    let ports = plural(u64::from(before.at_most), "port", "ports");
+    let before = format!("{} {ports} left{subject}", ends(before));
     match &planned.outcome {
         Outcome::Nothing if planned.level <= Level::Ok => {
             (planned.level, format!("Nothing needs to change: {before}."))
         }
-        Outcome::Nothing => (
+        Outcome::Nothing if plan.reaches => (
             planned.level,
+            format!("{before}; no setting needs to change."),
+        ),
+        Outcome::Nothing => (
+            planned.level.max(Level::Warning),
             format!("{before}; no setting helps, the application has to change."),
         ),
         _ if !plan.reaches => (
             planned.level.max(Level::Warning),
             match plan.refusals.first() {
-                Some(refusal) => format!("{}: {}", refusal.what, refusal.reason),
+                Some(refusal) => {
+                    format!("{before}; no setting is enough for {}.", refusal.what)
+                }
                 None => format!("{before}; no setting is enough."),
             },
         ),
@@ -216,33 +226,55 @@ fn write_changes(lines: &mut Lines, plan: &Plan) {
 }
 
 fn write_change(lines: &mut Lines, change: &Change) {
-    let name = lines.screen.paint(Tone::Strong, change.setting.name());
     let restart = if change.restart_needed {
         "  (needs a restart of the system)"
     } else {
         ""
     };
-    let from = change
-        .from
-        .as_deref()
-        .map_or_else(|| "not set".into(), shown);
-    let to = shown(&change.to);
-    if width(&from).max(width(&to)) <= LONGEST_VALUE {
-        lines.line(&format!("  {name}  {from} → {to}{restart}"));
-    } else {
-        lines.line(&format!("  {name}{restart}"));
-        // Lists are written with commas and no blanks; they may be broken after one.
-        let folded = |list: &str| list.replace(',', ",\u{200b}");
-        for (head, value) in [("now", &from), ("then", &to)] {
-            let head = format!("    {}", left(head, 6));
-            let painted = lines.screen.paint(Tone::Faint, &head);
-            lines.list(&head, &painted, &folded(value));
-        }
-    }
+    let unknown = match change.setting {
+        // The others are always there: the input does not tell them.
+        Setting::MaxUserPort | Setting::TcpTimedWaitDelay => "not set",
+        _ => "not told",
+    };
+    let from = change.from.as_deref().map_or_else(|| unknown.into(), shown);
+    write_values(
+        lines,
+        change.setting.name(),
+        (&from, &shown(&change.to)),
+        restart,
+    );
     lines.hang("    ", "    ", &change.why, Some(Tone::Faint));
 }
 
-fn shown(value: &str) -> String {
+/// A setting with both values: on its line where they fit, else below it.
+pub(super) fn write_values(
+    lines: &mut Lines,
+    setting: &str,
+    (from, to): (&str, &str),
+    remark: &str,
+) {
+    let name = lines.screen.paint(Tone::Strong, setting);
+    let line = format!("  {name}  {from} → {to}{remark}");
+    let columns = width(setting) + width(from) + width(to) + width(remark) + 7;
+    if width(from).max(width(to)) <= LONGEST_VALUE && columns <= lines.screen.columns() {
+        lines.line(&line);
+        return;
+    }
+    lines.line(&format!("  {name}{remark}"));
+    for (head, value) in [(BEFORE, from), (AFTER, to)] {
+        let head = format!("    {}", left(head, 6));
+        let painted = lines.screen.paint(Tone::Faint, &head);
+        lines.list(&head, &painted, &folded(value));
+    }
+}
+
+/// Lists are written with commas and no blanks; they may be broken after one.
+pub(super) fn folded(list: &str) -> String {
+    list.replace(',', ",\u{200b}")
+}
+
+/// On one line; what is empty says so.
+pub(super) fn shown(value: &str) -> String {
     match value.split_ascii_whitespace().collect::<Vec<_>>().join(" ") {
         text if text.is_empty() => "(empty)".into(),
         text => text,
@@ -268,12 +300,9 @@ fn write_numbers(lines: &mut Lines, planned: &Planned<'_>) {
 
 /// Three columns: what, now, then.
 pub(super) fn table(lines: &mut Lines, title: &str, rows: &[(String, String, String)]) {
-    let columns = |pick: fn(&(String, String, String)) -> &String, head: &str| {
-        let longest = rows.iter().map(|row| width(pick(row))).max().unwrap_or(0);
-        longest.max(width(head))
-    };
-    let first = columns(|row| &row.0, title) + 2;
-    let (second, third) = (columns(|row| &row.1, BEFORE), columns(|row| &row.2, AFTER));
+    let first = first_column(title, rows);
+    let second = column(rows.iter().map(|row| &row.1), BEFORE);
+    let third = column(rows.iter().map(|row| &row.2), AFTER);
     lines.line(&format!(
         "{}  {}  {}",
         lines.screen.paint(Tone::Strong, &left(title, first)),
@@ -288,6 +317,29 @@ pub(super) fn table(lines: &mut Lines, title: &str, rows: &[(String, String, Str
             right(after, third),
         ));
     }
+}
+
+/// The first two of them, where nothing changes.
+pub(super) fn table_now(lines: &mut Lines, title: &str, rows: &[(String, String, String)]) {
+    let first = first_column(title, rows);
+    let second = column(rows.iter().map(|row| &row.1), "");
+    lines.line(&lines.screen.paint(Tone::Strong, title));
+    for (what, now, _) in rows {
+        lines.line(&format!(
+            "{}  {}",
+            left(&format!("  {what}"), first),
+            right(now, second)
+        ));
+    }
+}
+
+fn first_column(title: &str, rows: &[(String, String, String)]) -> usize {
+    column(rows.iter().map(|row| &row.0), title) + 2
+}
+
+fn column<'a>(cells: impl Iterator<Item = &'a String>, head: &str) -> usize {
+    let longest = cells.map(|cell| width(cell)).max().unwrap_or(0);
+    longest.max(width(head))
 }
 
 /// Connections per second; a slow one with a decimal.
@@ -305,27 +357,25 @@ fn write_conditions(lines: &mut Lines, planned: &Planned<'_>) {
         return;
     }
     let mut texts: Vec<String> = plan.conflicts.iter().map(|c| c.text.clone()).collect();
-    texts.extend(
-        plan.assumptions
-            .iter()
-            .map(|text| format!("Assumed: {text}")),
-    );
+    texts.extend(plan.assumptions.iter().map(|text| assumed(text)));
     if let Some(rehearsal) = planned.rehearsal {
+        // What is left at this moment and what was rehearsed are told one below the other.
+        if rehearsal
+            .predicted
+            .is_some_and(|(before, _)| before != plan.before.headroom)
+        {
+            texts.push(OLD_ENOUGH.into());
+        }
         texts.extend(rehearsal.notes.iter().cloned());
     }
-    // The first is the headline where the plan does not reach its target.
-    let told = usize::from(!plan.reaches);
-    for refusal in plan.refusals.iter().skip(told) {
-        texts.push(format!(
-            "Not done: {}. {} (dryport explain {})",
+    texts.extend(plan.refusals.iter().map(|refusal| {
+        format!(
+            "Not done: {}. {} (dryport\u{a0}explain\u{a0}{})",
             refusal.what,
             refusal.reason,
             refusal.page.name()
-        ));
-    }
-    if let Some(refusal) = plan.refusals.first().filter(|_| !plan.reaches) {
-        texts.push(format!("More: dryport explain {}", refusal.page.name()));
-    }
+        )
+    }));
     if texts.is_empty() {
         return;
     }
@@ -333,6 +383,18 @@ fn write_conditions(lines: &mut Lines, planned: &Planned<'_>) {
     for text in texts {
         lines.hang("  - ", "  - ", &text, None);
     }
+}
+
+/// Assumptions come as sentences and as parts of one.
+fn assumed(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    let stop = if text.ends_with('.') { "" } else { "." };
+    format!(
+        "Assumed: {}{}{stop}",
+        first.unwrap_or_default(),
+        letters.as_str()
+    )
 }
 
 /// For a capture, the commands are what the reader came for.

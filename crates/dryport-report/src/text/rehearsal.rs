@@ -6,8 +6,11 @@ use super::Screen;
 use super::layout::Lines;
 use super::number::{ends, grouped};
 use super::paint::Tone;
-use super::plan::{rate, table};
+use super::plan::{rate, shown, table, table_now, write_values};
 use crate::{MeasuredAnswer, RehearsalAnswer};
+
+/// Two measurements of one rate differ by less.
+const CLEARLY_MORE: f64 = 1.25;
 
 /// The first line alone, for `--quiet`.
 #[must_use]
@@ -23,16 +26,27 @@ pub fn rehearsal(answer: &RehearsalAnswer, screen: Screen) -> String {
     if !answer.changes.is_empty() {
         lines.gap();
         for (setting, from, to) in &answer.changes {
-            let shown = |value: &str| match value.split_ascii_whitespace().collect::<Vec<_>>() {
-                words if words.is_empty() => "(empty)".to_string(),
-                words => words.join(" "),
-            };
             let from = from.as_deref().map_or_else(|| "absent".into(), shown);
-            let name = screen.paint(Tone::Strong, setting);
-            lines.line(&format!("  {name}  {from} → {}", shown(to)));
+            write_values(&mut lines, setting, (&from, &shown(to)), "");
         }
     }
     lines.gap();
+    write_measured(&mut lines, answer);
+    let mut notes = answer.notes.clone();
+    for side in [&answer.before, &answer.after] {
+        notes.extend(side.sustained_note.clone());
+    }
+    notes.dedup();
+    if !notes.is_empty() {
+        lines.gap();
+        for note in notes {
+            lines.hang("  - ", "  - ", &note, None);
+        }
+    }
+    lines.finish()
+}
+
+fn write_measured(lines: &mut Lines, answer: &RehearsalAnswer) {
     let mut all = Vec::new();
     if let Some((before, after)) = answer.predicted {
         all.push(("predicted".to_string(), ends(before), ends(after)));
@@ -49,19 +63,12 @@ pub fn rehearsal(answer: &RehearsalAnswer, screen: Screen) -> String {
         sustained(&answer.before),
         sustained(&answer.after),
     ));
-    table(&mut lines, &answer.subject, &all);
-    let mut notes = answer.notes.clone();
-    for side in [&answer.before, &answer.after] {
-        notes.extend(side.sustained_note.clone());
+    if answer.changes.is_empty() {
+        // Measured twice under the same settings: once is enough to tell.
+        table_now(lines, &answer.subject, &all);
+    } else {
+        table(lines, &answer.subject, &all);
     }
-    notes.dedup();
-    if !notes.is_empty() {
-        lines.gap();
-        for note in notes {
-            lines.hang("  - ", "  - ", &note, None);
-        }
-    }
-    lines.finish()
 }
 
 /// What was measured, as rows of the table of a plan.
@@ -93,21 +100,44 @@ fn sentence(answer: &RehearsalAnswer) -> String {
         };
         fits(one, before) && fits(other, after)
     });
-    let verdict = match (before == after, agrees) {
-        (_, false) => "That is not what was predicted.",
-        (true, true) if answer.changes.is_empty() => "",
-        (true, true) => "The change gives nothing.",
-        (false, true) => "",
+    let verdict = if !agrees {
+        "That is not what was predicted.".into()
+    } else if answer.changes.is_empty() || before != after {
+        String::new()
+    } else {
+        same_ports(answer)
     };
-    let text = format!(
-        "This kernel granted {} before and {} after the change. {verdict}",
-        grouped(before),
-        grouped(after)
-    );
     let text = if answer.changes.is_empty() {
         format!("This kernel granted {}. {verdict}", grouped(before))
     } else {
-        text
+        format!(
+            "This kernel granted {} before and {} after the change. {verdict}",
+            grouped(before),
+            grouped(after)
+        )
     };
     text.trim_end().to_string()
+}
+
+/// No port more: then the rate tells what the change is good for.
+fn same_ports(answer: &RehearsalAnswer) -> String {
+    let rates = (
+        answer.before.sustained_per_second,
+        answer.after.sustained_per_second,
+    );
+    match rates {
+        (before, Some(after)) if before.is_none_or(|before| after > before * CLEARLY_MORE) => {
+            format!(
+                "It then sustains {} connections per second.",
+                rate(Some(after))
+            )
+        }
+        (Some(before), Some(after)) if after * CLEARLY_MORE < before => {
+            format!(
+                "It then sustains {} connections per second only.",
+                rate(Some(after))
+            )
+        }
+        _ => "The change gives nothing.".into(),
+    }
 }

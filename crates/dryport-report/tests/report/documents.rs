@@ -16,7 +16,8 @@ fn schema(file: &str) -> Value {
     schemas.find(|(name, _)| *name == file).unwrap().1
 }
 
-fn holds_to(file: &str, text: &[u8]) -> Value {
+/// Reads a document back and holds it against its schema.
+pub(crate) fn holds_to(file: &str, text: &[u8]) -> Value {
     let document: Value = serde_json::from_slice(text).unwrap();
     let validator = jsonschema::validator_for(&schema(file)).unwrap();
     let errors: Vec<String> = validator

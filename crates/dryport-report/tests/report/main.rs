@@ -5,5 +5,8 @@
 )]
 
 mod documents;
+mod plan_documents;
+mod plan_screens;
+mod plans;
 mod scenes;
 mod screens;

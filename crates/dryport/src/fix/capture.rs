@@ -21,7 +21,7 @@ pub(super) fn run(args: &FixArgs, output: &Output) -> Result<Exit, Failure> {
     let (findings, _) = read_all(&args.inputs)?;
     let given = Given {
         platform: args.platform.map(Into::into),
-        range: None,
+        range: args.range,
         thresholds: Thresholds::from(args.thresholds),
     };
     let explanation = explain(&findings, &given);
