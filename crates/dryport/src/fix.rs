@@ -156,7 +156,12 @@ impl Run<'_> {
         last.tell(&mut plan);
         // Before the rehearsal: an ordinary user is in a namespace of their own after it.
         let cannot = self.cannot(&plan, journal.is_some());
-        let rehearsal = self.rehearsed(&facts, &plan, &read)?;
+        let rehearsal = match self.rehearsed(&facts, &plan, &read) {
+            // Where nothing can be applied anyway (a container's read-only /proc/sys), the plan is
+            // still worth showing.
+            Err(Failure::NoRehearsal(_)) if cannot.is_some() || self.args.dry_run => None,
+            rehearsed => rehearsed?,
+        };
         let ready = Ready {
             facts: &facts,
             plan,
