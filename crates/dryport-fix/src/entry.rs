@@ -29,6 +29,8 @@ pub enum Stage {
     Undone,
     /// Its namespace is gone, or the machine was restarted: nothing is left to take back.
     Gone,
+    /// A person has put things right by hand and said so.
+    Forgotten,
 }
 
 impl Stage {
@@ -42,13 +44,14 @@ impl Stage {
             Self::Undoing => "undoing",
             Self::Undone => "undone",
             Self::Gone => "gone",
+            Self::Forgotten => "forgotten",
         }
     }
 
     /// Nothing is left to do or to take back.
     #[must_use]
     pub const fn is_closed(self) -> bool {
-        matches!(self, Self::Undone | Self::Gone)
+        matches!(self, Self::Undone | Self::Gone | Self::Forgotten)
     }
 
     /// Something stopped in the middle of it.
@@ -234,7 +237,12 @@ impl Entry {
             return damaged("it names a setting that dryport does not write");
         }
         let whole = |file: &FileStep| {
+            // Nothing else is ever written back, whoever wrote the entry.
             file.path.starts_with('/')
+                && file
+                    .path
+                    .ends_with(&format!("/{}", dryport_tune::sysctl_d::OUR_FILE))
+                && !file.path.split('/').any(|part| part == "..")
                 && file.after.get().is_some()
                 && file
                     .before
@@ -250,8 +258,9 @@ impl Entry {
     /// Writes the entry.
     ///
     /// # Errors
-    /// None that the types allow.
+    /// It could not be read back.
     pub fn to_bytes(&self) -> Result<Vec<u8>, EntryError> {
+        self.check()?;
         let mut bytes = serde_json::to_vec_pretty(self)
             .map_err(|error| EntryError::Damaged(error.to_string()))?;
         bytes.push(b'\n');

@@ -50,7 +50,7 @@ impl fmt::Display for Progress {
             Self::Persisted { path } => write!(f, "{path} makes it last"),
             Self::Restored { key, value: v } => write!(f, "{key} is {} again", value(v)),
             Self::FileRestored { path } => write!(f, "{path} is as it was"),
-            Self::Closed => f.write_str("the journal is closed"),
+            Self::Closed => f.write_str("the journal says how it ended"),
         }
     }
 }

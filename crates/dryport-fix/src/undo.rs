@@ -68,7 +68,7 @@ pub fn forget(journal: &Journal, entries: &[Entry], id: &str) -> Result<Entry> {
     let mut entry = named
         .cloned()
         .ok_or_else(|| FixError::Nothing(format!("the journal holds no open change {id}")))?;
-    entry.stage = Stage::Gone;
+    entry.stage = Stage::Forgotten;
     journal.save(&entry)?;
     Ok(entry)
 }

@@ -109,7 +109,7 @@ pub enum Failure {
     #[error(transparent)]
     Fix(Box<FixError>),
     /// A setting that does nothing for ports, or harm.
-    #[error("{what} is refused: {reason}")]
+    #[error("{what} is refused. {reason}")]
     Refused {
         /// What was asked for.
         what: String,
@@ -174,7 +174,7 @@ impl Failure {
             Self::Usage(_) => "`dryport --help` tells how it is written",
             Self::Input { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => {
-                    "a file, `-` for standard input, or a cause's id (`dryport explain --list`)"
+                    "name a file, or `-` for standard input; `dryport explain --list` lists causes"
                 }
                 io::ErrorKind::PermissionDenied => "may you read it?",
                 _ => "is the file whole, and does it stay where it is?",
@@ -197,13 +197,15 @@ impl Failure {
                     "`dryport explain {page}` tells more; `dryport rehearse --set` shows what it does"
                 ));
             }
-            Self::NoRehearsal(_) => "--no-rehearsal plans and applies without it",
+            Self::NoRehearsal(_) => {
+                "it takes the right to make network namespaces; `fix --no-rehearsal` goes without it"
+            }
             Self::Rehearsal { .. } => {
                 "please report this with `dryport collect`; --no-rehearsal applies it all the same"
             }
             Self::NothingToPlan(_) => {
-                "name the system with --platform, and give its table of sockets (`netstat -ano`, `ss \
-                 -tan`)"
+                "name the system with --platform and its range with --range, and give its table of \
+                 sockets (`netstat -ano`, `ss -tan`)"
             }
             Self::Fix(error) => fix_hint(error),
             Self::Write(_) => "is the disk full, or the file not writable?",

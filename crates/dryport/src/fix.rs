@@ -152,7 +152,7 @@ impl Run<'_> {
             )
         };
         plan.advice = facts.advice();
-        let last = last::Last::look(self.args, &self.place, &plan);
+        let last = last::Last::look(self.args, &self.place, &plan)?;
         last.tell(&mut plan);
         // Before the rehearsal: an ordinary user is in a namespace of their own after it.
         let cannot = self.cannot(&plan, journal.is_some());

@@ -1,18 +1,19 @@
 //! `dryport undo`.
 
-use dryport_fix::{
-    Bytes, Entry, FixError, Kept, Place, Progress, Stage, chosen, forget, shown, undo,
-};
+use dryport_fix::{Bytes, Entry, FixError, Kept, Place, Progress, Stage, chosen, forget, undo};
 use dryport_host::Namespace;
 use dryport_report::{JournalAnswer, JournalLine, NamespaceName, json, text};
 use dryport_tune::signals::Uninterrupted;
-use dryport_wire::procfs::printable;
+use dryport_wire::procfs::{printable, printable_up_to};
 
 use crate::args::UndoArgs;
 use crate::failure::{Exit, Failure, tell};
 use crate::fix::ask;
 use crate::output::Output;
 use crate::state;
+
+/// Longer than any list of ports.
+const LONGEST_VALUE: usize = 512 * 1024;
 
 /// Answers the command.
 pub fn run(args: &UndoArgs, output: &Output) -> Result<Exit, Failure> {
@@ -123,7 +124,13 @@ fn kept_line(kept: &Kept, place: &Place) -> JournalLine {
 }
 
 fn line(entry: &Entry, place: &Place) -> JournalLine {
-    let value = |bytes: &Bytes| shown(&bytes.get().unwrap_or_default());
+    let value = |bytes: &Bytes| {
+        let bytes = bytes.get().unwrap_or_default();
+        let words = bytes
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty());
+        printable_up_to(&words.collect::<Vec<_>>().join(&b' '), LONGEST_VALUE)
+    };
     JournalLine {
         id: entry.id.clone(),
         made: Some(printable(entry.made.as_bytes())),

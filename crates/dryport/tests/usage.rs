@@ -15,6 +15,11 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
+#[path = "usage/captures.rs"]
+mod captures;
+#[path = "usage/changes.rs"]
+mod changes;
+
 /// Above the largest pid that Linux gives (`PID_MAX_LIMIT`).
 const NO_SUCH_PID: &str = "4194305";
 
@@ -29,6 +34,7 @@ fn dryport(arguments: &[&str]) -> Command {
         .env_remove("NO_COLOR")
         .env_remove("CLICOLOR")
         .env_remove("CLICOLOR_FORCE")
+        .env_remove("DRYPORT_STATE_DIR")
         .env("TERM", "xterm")
         .env("COLUMNS", "100");
     command
@@ -339,7 +345,19 @@ fn without_a_command_it_checks() {
 
 #[test]
 fn help_of_every_command_reads_well() {
-    for command in ["", "check", "see", "headroom", "completions", "man"] {
+    for command in [
+        "",
+        "check",
+        "see",
+        "headroom",
+        "explain",
+        "fix",
+        "undo",
+        "rehearse",
+        "collect",
+        "completions",
+        "man",
+    ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = stdout_of(&arguments);
         let name = format!(
@@ -360,7 +378,18 @@ fn help_of_every_command_reads_well() {
 
 #[test]
 fn short_help_is_told_by_every_command() {
-    for command in ["check", "see", "headroom", "completions", "man"] {
+    for command in [
+        "check",
+        "see",
+        "headroom",
+        "explain",
+        "fix",
+        "undo",
+        "rehearse",
+        "collect",
+        "completions",
+        "man",
+    ] {
         let (short, by_word) = (stdout_of(&[command, "-h"]), stdout_of(&["help", command]));
         assert!(
             short.contains(&format!("Usage: dryport {command}")),
@@ -382,6 +411,14 @@ fn every_number_in_the_help_has_a_unit_and_a_default() {
         ("headroom", "--crit <PERCENT>", "percent", "95"),
         ("see", "--most <N>", "groups", "50"),
         ("see", "--color <WHEN>", "terminal", "auto"),
+        (
+            "fix",
+            "--target-rate <RATE>",
+            "per second",
+            "room for twice the present peak",
+        ),
+        ("fix", "--hold <SECONDS>", "in seconds", "estimated, or 0"),
+        ("rehearse", "--for <TIME>", "seconds", "3s"),
     ] {
         let help = stdout_of(&[command, "--help"]);
         let (_, rest) = help
@@ -413,6 +450,13 @@ fn the_exit_codes_are_told_where_a_level_is_given() {
             assert!(help.contains(code), "{arguments:?} does not tell {code:?}");
         }
     }
+    // These give no level.
+    for command in ["fix", "undo", "rehearse", "collect"] {
+        let help = stdout_of(&[command, "--help"]);
+        for code in ["  0   ", "  3   ", "  64  "] {
+            assert!(help.contains(code), "{command} does not tell {code:?}");
+        }
+    }
 }
 
 #[test]
@@ -430,6 +474,11 @@ fn the_manual_has_a_page_for_every_command() {
         "dryport-check",
         "dryport-see",
         "dryport-headroom",
+        "dryport-explain",
+        "dryport-fix",
+        "dryport-undo",
+        "dryport-rehearse",
+        "dryport-collect",
     ] {
         let text = std::fs::read_to_string(directory.path().join(format!("{page}.1"))).unwrap();
         assert!(text.contains(".SH NAME"), "{page}: {text}");
@@ -448,6 +497,11 @@ fn completions_know_every_command_and_flag() {
             "no-owners",
             "port-range",
             "v6only",
+            "rehearse",
+            "target-rate",
+            "confirm-within",
+            "like-now",
+            "forget",
         ] {
             assert!(script.contains(word), "{shell} does not complete {word}");
         }

@@ -2,9 +2,10 @@
 
 use dryport_model::explain::{Explanation, Given, explain};
 use dryport_model::plan::{
-    Advice, Client, Measure, ProgramTraits, Target, advice, plan_for_capture, recipes, recognise,
+    Advice, Client, Measure, ProgramTraits, Refusal, Target, advice, plan_for_capture, recipes,
+    recognise,
 };
-use dryport_model::{Level, Thresholds};
+use dryport_model::{Cause, CauseId, Level, Thresholds};
 use dryport_report::{Outcome, Planned, json, text};
 
 use super::files;
@@ -33,6 +34,8 @@ pub(super) fn run(args: &FixArgs, output: &Output) -> Result<Exit, Failure> {
     let (Some(mut plan), Some((platform, _))) = (planned, explanation.platform) else {
         return Err(Failure::NothingToPlan(why_not(&explanation)));
     };
+    plan.refusals.extend(full_nat(&explanation));
+    plan.reaches &= plan.refusals.is_empty();
     plan.advice = advice_for(&explanation);
     let told: Vec<String> = plan.assumptions.clone();
     let more = explanation
@@ -70,6 +73,17 @@ pub(super) fn run(args: &FixArgs, output: &Output) -> Result<Exit, Failure> {
         (false, false) => out.write_all(text::plan(&planned, output.screen).as_bytes()),
     })?;
     Ok(exit)
+}
+
+/// A full table of connection tracking is no lack of ports, and no setting here ends it.
+fn full_nat(explanation: &Explanation) -> Option<Refusal> {
+    let is_full = |cause: &&Cause| cause.id == CauseId::NatTableFull && cause.level > Level::Ok;
+    let cause = explanation.causes.iter().find(is_full)?;
+    Some(Refusal {
+        what: "room in the table of connection tracking".into(),
+        reason: format!("{} It is no setting of local ports.", cause.summary),
+        page: CauseId::NatTableFull,
+    })
 }
 
 fn why_not(explanation: &Explanation) -> String {

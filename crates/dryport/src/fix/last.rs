@@ -1,6 +1,6 @@
 //! Making a change last: our file below `/etc/sysctl.d`, and what others set there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dryport_fix::{FileWanted, OUR_FILE, Place, contents};
 use dryport_model::plan::{Conflict, ConflictKind, Plan, Setting};
@@ -10,8 +10,10 @@ use dryport_wire::sysctl_conf::{Applier, ConfFile, Parsed, parse, setters};
 use crate::args::FixArgs;
 use crate::failure::Failure;
 
-const ELSEWHERE: &str = "files below /etc/sysctl.d are for the machine's own namespace. `dryport fix \
-    --dry-run --write DIR` writes how Docker, Kubernetes or systemd set it for this one.";
+const ELSEWHERE: &str = "it ends with this namespace; files below /etc/sysctl.d are for the machine's \
+    own.";
+const WRITE: &str = "It ends with this namespace: files below /etc/sysctl.d are for the machine's own. \
+    `--dry-run --write DIR` writes how Docker, Kubernetes or systemd set it where this one is made.";
 
 /// Whether, where and with what against it a change is made to last.
 pub(super) struct Last {
@@ -23,16 +25,17 @@ pub(super) struct Last {
 
 impl Last {
     /// Looks for files that set what the plan changes.
-    pub(super) fn look(args: &FixArgs, place: &Place, plan: &Plan) -> Self {
-        let root = args.root.clone().unwrap_or_else(|| "/".into());
+    pub(super) fn look(args: &FixArgs, place: &Place, plan: &Plan) -> Result<Self, Failure> {
+        // The journal names the file for whoever takes it back, from wherever that is.
+        let root = std::path::absolute(args.root.as_deref().unwrap_or(Path::new("/")))?;
         // Files are applied to the machine's own namespace only.
         let has_files = place.is_host() || args.root.is_some();
         if args.live_only || !has_files {
-            return Self {
+            return Ok(Self {
                 path: None,
                 others: Vec::new(),
                 loses: (!args.live_only).then(|| ELSEWHERE.into()),
-            };
+            });
         }
         let tree = sysctl_d::read_tree(&root);
         let mut last = Self {
@@ -48,7 +51,7 @@ impl Last {
                 kind: ConflictKind::OtherFile,
                 text: format!("Not read: {text}"),
             }));
-        last
+        Ok(last)
     }
 
     fn look_for(&mut self, setting: Setting, value: &str, present: &[ConfFile]) {
@@ -110,6 +113,12 @@ impl Last {
             change.persists = lasts;
         }
         plan.conflicts.extend(self.others.iter().cloned());
+        if self.path.is_none() && self.loses.is_some() && !plan.changes.is_empty() {
+            plan.conflicts.push(Conflict {
+                kind: ConflictKind::Condition,
+                text: WRITE.into(),
+            });
+        }
     }
 
     /// The file to write.

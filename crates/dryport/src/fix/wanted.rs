@@ -51,7 +51,8 @@ pub(super) fn limits(
 
 fn contradictions(set: &[(String, String)]) -> Result<(), Failure> {
     for (index, (key, value)) in set.iter().enumerate() {
-        let twice = set.iter().skip(index + 1).find(|(other, _)| other == key);
+        let is_other = |(other, more): &&(String, String)| other == key && more != value;
+        let twice = set.iter().skip(index + 1).find(is_other);
         if let Some((_, other)) = twice {
             return Err(wrong(
                 format!("{key} is given twice, as {value} and as {other}"),

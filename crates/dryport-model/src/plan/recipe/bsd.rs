@@ -121,7 +121,7 @@ fn launchd(edits: &[Edit]) -> Recipe {
         file_name: "dryport.sysctl.plist",
         apply,
         undo: Some(undo(Platform::MacOs, edits, &remove)),
-        undo_file_name: "dryport-undo.sh",
+        undo_file_name: "dryport-undo-launchd.sh",
         note: Some(format!(
             "Put it to {JOB}, owned by root:wheel with mode 644, then run `launchctl load {JOB}`."
         )),

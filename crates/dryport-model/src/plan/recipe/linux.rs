@@ -156,7 +156,7 @@ fn sysctl_d(edits: &[Edit]) -> Recipe {
             "{UNDO_HEAD}rm -f {DROP_IN}\n{}",
             undo_lines(edits, Place::Here)
         )),
-        undo_file_name: "dryport-undo.sh",
+        undo_file_name: "dryport-undo-sysctl.d.sh",
         note: Some(format!(
             "Put it to {DROP_IN}, then run `sysctl --system`. Of two files that set one key the later \
              name wins, and /etc/sysctl.conf is read last by procps."

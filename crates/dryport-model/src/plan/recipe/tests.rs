@@ -486,3 +486,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn no_two_files_of_a_platform_have_one_name() {
+    let change = |setting, from, to| change(setting, Some(from), to);
+    let changes = [
+        change(Setting::ReservedPorts, "", "8080"),
+        change(Setting::LocalPortRange, "32768\t60999", "16384\t60999"),
+        change(DYNAMIC, "start=49152 num=16384", "start=10000 num=55536"),
+        change(Setting::MaxUserPort, "5000", "65534"),
+        change(Setting::TcpTimedWaitDelay, "240", "30"),
+        change(Setting::PortRangeFirst, "49152", "16384"),
+        change(Setting::Msl, "15000", "5000"),
+    ];
+    for platform in Platform::ALL {
+        let recipes = recipes(platform, &changes);
+        let undo = recipes.iter().map(|recipe| recipe.undo_file_name);
+        let mut names: Vec<&str> = recipes.iter().map(|recipe| recipe.file_name).collect();
+        names.extend(undo.filter(|name| !name.is_empty()));
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "{platform:?}: {names:?}");
+    }
+}
