@@ -1,5 +1,6 @@
 //! Taking a change back: all of it or nothing, and said only after reading back.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use dryport_model::plan::Setting;
@@ -74,12 +75,13 @@ pub fn take_back(
     Ok(())
 }
 
-/// The same for an entry of an earlier boot of this machine. A live value that is not the one that
-/// was set then was set by somebody else since, and stays; the file is taken back.
+/// Takes back what is still as it was set; what somebody else has changed since stays. For a change
+/// that was not confirmed in time (what locks people out has to go, whatever else was touched), and
+/// for one of an earlier boot of this machine.
 ///
 /// # Errors
-/// As [`take_back`].
-pub fn take_back_after_restart(
+/// The system refuses, or somebody else changed the file.
+pub fn take_back_ours(
     journal: &Journal,
     entry: &mut Entry,
     told: &mut dyn FnMut(&Progress),
@@ -87,7 +89,8 @@ pub fn take_back_after_restart(
     let mut left = Vec::new();
     for step in &entry.settings {
         let now = sysctl::read(setting(step)?)?.unwrap_or_default();
-        if same(setting(step)?, &now, &bytes(step).1) {
+        let (before, after) = bytes(step);
+        if now == before || same(setting(step)?, &now, &after) {
             left.push(step.clone());
         }
     }
@@ -104,8 +107,19 @@ pub(crate) fn file_is_in_force(entry: &Entry) -> Result<bool> {
     Ok(now != step.before.as_ref().and_then(crate::Bytes::get))
 }
 
+/// Removes what a broken-off write left beside an entry's file.
+pub(crate) fn tidy_file(entry: &Entry) -> Result<()> {
+    let Some(step) = &entry.file else {
+        return Ok(());
+    };
+    files::remove_leftover(Path::new(&step.path))?;
+    let made: Vec<PathBuf> = step.directories.iter().map(PathBuf::from).collect();
+    files::remove_empty_directories(&made)?;
+    Ok(())
+}
+
 /// What is neither as it was nor as it was set.
-fn moved(entry: &Entry) -> Result<Vec<ThreeValues>> {
+pub(crate) fn moved(entry: &Entry) -> Result<Vec<ThreeValues>> {
     let mut moved = Vec::new();
     for step in &entry.settings {
         let setting = setting(step)?;
@@ -130,16 +144,7 @@ fn moved(entry: &Entry) -> Result<Vec<ThreeValues>> {
         );
         let now = files::read_optional(Path::new(&step.path))?;
         if now != before && now != after {
-            let text = |bytes: Option<Vec<u8>>| match bytes {
-                Some(bytes) => shown(&bytes),
-                None => "absent".into(),
-            };
-            moved.push(ThreeValues {
-                key: step.path.clone(),
-                before: text(before),
-                after: text(after),
-                now: text(now),
-            });
+            moved.push(three_values(step, now));
         }
     }
     Ok(moved)
@@ -175,17 +180,32 @@ fn restore_setting(step: &SettingStep) -> Result<()> {
     })
 }
 
+/// What a file was, was made, and is.
+pub(crate) fn three_values(step: &FileStep, now: Option<Vec<u8>>) -> ThreeValues {
+    let text = |bytes: Option<Vec<u8>>| match bytes {
+        Some(bytes) => shown(&bytes),
+        None => "absent".into(),
+    };
+    ThreeValues {
+        key: step.path.clone(),
+        before: text(step.before.as_ref().and_then(crate::Bytes::get)),
+        after: text(step.after.get()),
+        now: text(now),
+    }
+}
+
 fn restore_file(step: &FileStep) -> Result<()> {
     let path = Path::new(&step.path);
     files::remove_leftover(path)?;
     match step.before.as_ref().and_then(crate::Bytes::get) {
         Some(before) if files::read_optional(path)?.as_ref() != Some(&before) => {
-            files::replace(path, &before, files::DEFAULT_MODE)?;
+            step.write(&before)?;
         }
-        None => {
+        // A link or a directory that came since is not ours; it was told apart by what it holds.
+        None if fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) => {
             files::remove(path)?;
         }
-        Some(_) => {}
+        None | Some(_) => {}
     }
     let made: Vec<PathBuf> = step.directories.iter().map(PathBuf::from).collect();
     files::remove_empty_directories(&made)?;

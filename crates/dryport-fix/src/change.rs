@@ -1,5 +1,7 @@
 //! Making a change: journal, write, read back, verify, make it last.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,9 +10,9 @@ use dryport_tune::{files, sysctl};
 use dryport_wire::sysctl as text;
 use jiff::Timestamp;
 
-use crate::back::{shown, take_back};
+use crate::back::{shown, take_back, three_values};
 use crate::confirm::milliseconds_since_start;
-use crate::entry::{Bytes, Entry, FileStep, Place, SettingStep, Stage, VERSION};
+use crate::entry::{Access, Bytes, Entry, FileStep, Place, SettingStep, Stage, VERSION};
 use crate::error::{FixError, Result};
 use crate::file::FileWanted;
 use crate::journal::Journal;
@@ -101,14 +103,15 @@ pub(crate) fn persist(entry: &Entry, told: &mut dyn FnMut(&Progress)) -> Result<
         return Ok(());
     };
     let path = Path::new(&step.path);
+    let (before, after) = (step.before.as_ref().and_then(Bytes::get), step.after.get());
+    let now = files::read_optional(path)?;
+    if now != before && now != after {
+        return Err(FixError::ChangedSince(vec![three_values(step, now)]));
+    }
     if let Some(directory) = path.parent() {
         files::create_directories(directory)?;
     }
-    files::replace(
-        path,
-        &step.after.get().unwrap_or_default(),
-        files::DEFAULT_MODE,
-    )?;
+    step.write(&after.unwrap_or_default())?;
     told(&Progress::Persisted {
         path: step.path.clone(),
     });
@@ -165,6 +168,9 @@ fn prepared(place: &Place, wanted: &Wanted) -> Result<Entry> {
 }
 
 fn prepared_file(wanted: &FileWanted) -> Result<FileStep> {
+    // A link is followed by the reader and refused by the writer.
+    files::refuse_other_than_a_file(&wanted.path)?;
+    let found = fs::metadata(&wanted.path).ok();
     let before = files::read_optional(&wanted.path)?;
     let above = wanted.path.ancestors().skip(1);
     let mut missing: Vec<&Path> = above.take_while(|path| !path.exists()).collect();
@@ -174,6 +180,11 @@ fn prepared_file(wanted: &FileWanted) -> Result<FileStep> {
         path: text(&wanted.path),
         before: before.as_deref().map(Bytes::new),
         after: Bytes::new(&wanted.contents),
+        access: found.map(|found| Access {
+            mode: found.mode() & 0o7777,
+            uid: found.uid(),
+            gid: found.gid(),
+        }),
         directories: missing.into_iter().map(text).collect(),
     })
 }

@@ -2,6 +2,7 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::back::moved;
 use crate::change::persist;
 use crate::entry::{Entry, Place, Stage};
 use crate::error::{FixError, Result};
@@ -31,6 +32,10 @@ pub fn confirm(journal: &Journal, place: &Place, told: &mut dyn FnMut(&Progress)
             "no change waits for a confirmation in this namespace".into(),
         ));
     };
+    let moved = moved(&entry)?;
+    if !moved.is_empty() {
+        return Err(FixError::ChangedSince(moved));
+    }
     persist(&entry, told)?;
     entry.stage = Stage::Applied;
     entry.confirm_by_ms = None;

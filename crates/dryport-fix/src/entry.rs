@@ -4,6 +4,7 @@
 //! everything that is needed to take the change back, and it is written before anything else.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -125,9 +126,23 @@ pub struct FileStep {
     pub before: Option<Bytes>,
     /// What is written.
     pub after: Bytes,
+    /// Mode, user and group of the file that stood there; `None`: no file.
+    #[serde(default)]
+    pub access: Option<Access>,
     /// Directories that are made for it, the outermost first.
     #[serde(default)]
     pub directories: Vec<String>,
+}
+
+/// Who may do what with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Permissions.
+    pub mode: u32,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
 }
 
 /// The namespace that a change was made in.
@@ -216,6 +231,19 @@ impl Entry {
         Ok(entry)
     }
 
+    /// A copy under another name would be taken back a second time, and never closed.
+    pub(crate) fn named_as(self, path: &Path) -> Result<Self, EntryError> {
+        if path
+            .file_stem()
+            .is_some_and(|stem| stem == self.id.as_str())
+        {
+            return Ok(self);
+        }
+        Err(EntryError::Damaged(
+            "its id is not the name of its file".into(),
+        ))
+    }
+
     /// What a reader of the entry relies on.
     fn check(&self) -> Result<(), EntryError> {
         let damaged = |what: &str| Err(EntryError::Damaged(what.into()));
@@ -243,6 +271,10 @@ impl Entry {
                     .path
                     .ends_with(&format!("/{}", dryport_tune::sysctl_d::OUR_FILE))
                 && !file.path.split('/').any(|part| part == "..")
+                && file
+                    .directories
+                    .iter()
+                    .all(|above| above.starts_with('/') && Path::new(&file.path).starts_with(above))
                 && file.after.get().is_some()
                 && file
                     .before

@@ -39,6 +39,18 @@ pub enum FixError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Others may write the journal's directory; nothing was changed.
+    #[error("{} is another user's, or others may write it", path.display())]
+    NotOurs {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A newer change of the same stands above it.
+    #[error("{newer} was made later and changed the same")]
+    Covered {
+        /// The newer entry.
+        newer: String,
+    },
     /// The journal cannot be written; nothing was changed.
     #[error("the journal cannot be written, so nothing was changed: {source}")]
     Journal {

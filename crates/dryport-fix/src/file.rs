@@ -1,9 +1,14 @@
 //! The file that makes a change last: ours alone, below `/etc/sysctl.d`.
 
-use std::path::PathBuf;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
 
 use dryport_model::plan::Setting;
+use dryport_tune::files;
 use dryport_wire::sysctl_conf;
+
+use crate::entry::FileStep;
+use crate::error::Result;
 
 /// Below the root. It sorts after Debian's `99-sysctl.conf`, the link to `/etc/sysctl.conf`.
 pub const OUR_FILE: &str = dryport_tune::sysctl_d::OUR_FILE;
@@ -55,6 +60,21 @@ fn sets_one_of(settings: &[(Setting, String)], pattern: &str) -> bool {
     settings
         .iter()
         .any(|(setting, _)| sysctl_conf::matches(pattern, setting.name()))
+}
+
+impl FileStep {
+    /// Writes the file, whole or not at all, with the access that it had.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<()> {
+        let path = Path::new(&self.path);
+        let mode = self
+            .access
+            .map_or(files::DEFAULT_MODE, |access| access.mode);
+        files::replace(path, bytes, mode)?;
+        if let Some(access) = self.access {
+            let _ = chown(path, Some(access.uid), Some(access.gid));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! The journal on the disk: one file for each change, and a lock for those who write.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use dryport_tune::files;
 use dryport_tune::lock::Lock;
+use rustix::process::geteuid;
 
 use crate::entry::{Entry, EntryError};
 use crate::error::{FixError, Result};
@@ -42,7 +44,14 @@ impl Journal {
             source => FixError::Journal { source },
         };
         files::create_directories(directory).map_err(failed)?;
+        belongs_to_us(directory)?;
         let lock = Lock::take(&directory.join(LOCK)).map_err(failed)?;
+        // Of a run that was killed before its first entry had a name. What cannot be removed stays.
+        for path in list(directory)? {
+            if files::is_leftover(&path) {
+                let _ = fs::remove_file(path);
+            }
+        }
         Ok(Self {
             directory: directory.into(),
             _lock: lock,
@@ -66,6 +75,16 @@ impl Journal {
             .collect()
     }
 
+    /// The entry with this id, whatever stands beside it.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn find(&self, id: &str) -> Result<Option<Entry>> {
+        let entries = Self::look(&self.directory)?.into_iter();
+        let mut readable = entries.filter_map(|kept| kept.entry.ok());
+        Ok(readable.find(|entry| entry.id == id))
+    }
+
     /// Every entry below `directory`, the oldest first, without a lock. A directory that is not
     /// there holds none.
     ///
@@ -73,7 +92,9 @@ impl Journal {
     /// The directory cannot be read.
     pub fn look(directory: &Path) -> Result<Vec<Kept>> {
         let mut paths = list(directory)?;
-        paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
+        let is_entry =
+            |path: &PathBuf| path.extension().is_some_and(|end| end == "json") && path.is_file();
+        paths.retain(is_entry);
         paths.sort();
         let kept = paths.into_iter().filter_map(|path| {
             let bytes = match files::read_optional(&path) {
@@ -86,7 +107,7 @@ impl Journal {
                 }
             };
             Some(Kept {
-                entry: Entry::parse(&bytes),
+                entry: Entry::parse(&bytes).and_then(|entry| entry.named_as(&path)),
                 path,
             })
         });
@@ -100,6 +121,11 @@ impl Journal {
     pub fn save(&self, entry: &Entry) -> Result<()> {
         let path = self.path(entry);
         let bytes = entry.to_bytes().map_err(|source| FixError::Entry {
+            path: path.clone(),
+            source,
+        })?;
+        // What could not be read again could not be taken back.
+        Entry::parse(&bytes).map_err(|source| FixError::Entry {
             path: path.clone(),
             source,
         })?;
@@ -118,6 +144,23 @@ impl Journal {
     fn path(&self, entry: &Entry) -> PathBuf {
         self.directory.join(format!("{}.json", entry.id))
     }
+}
+
+/// What stands in the journal is written back as it is, with all rights: it must be nobody else's to
+/// write.
+fn belongs_to_us(directory: &Path) -> Result<()> {
+    let metadata = fs::metadata(directory).map_err(|source| FixError::Directory {
+        path: directory.into(),
+        source,
+    })?;
+    let own = geteuid().as_raw();
+    let is_ours = metadata.uid() == own || metadata.uid() == 0;
+    if is_ours && metadata.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(FixError::NotOurs {
+        path: directory.into(),
+    })
 }
 
 fn list(directory: &Path) -> Result<Vec<PathBuf>> {

@@ -17,7 +17,7 @@ mod progress;
 mod repair;
 mod undo;
 
-pub use back::{ThreeValues, shown, take_back, take_back_after_restart};
+pub use back::{ThreeValues, shown, take_back, take_back_ours};
 pub use change::{Wanted, apply};
 pub use confirm::{confirm, milliseconds_since_start};
 pub use entry::{Bytes, Entry, EntryError, FileStep, Place, SettingStep, Stage, VERSION};

@@ -1,6 +1,6 @@
 //! What an interrupted run left, put right before anything else is done.
 
-use crate::back::{file_is_in_force, take_back, take_back_after_restart};
+use crate::back::{file_is_in_force, take_back, take_back_ours, tidy_file};
 use crate::confirm::milliseconds_since_start;
 use crate::entry::{Entry, Place, Stage};
 use crate::error::Result;
@@ -43,13 +43,17 @@ pub fn repair(
                 || entry.confirm_by_ms.is_none_or(|by| by <= now));
         let is_due = entry.stage.is_interrupted() || overdue;
         if is_lost(&entry, place, &is_gone)? {
+            tidy_file(&entry)?;
             entry.stage = Stage::Gone;
             journal.save(&entry)?;
+        } else if overdue && entry.place.is(place) {
+            take_back_ours(journal, &mut entry, told)?;
+            repaired.taken_back.push(entry.clone());
         } else if is_due && entry.place.is(place) {
             take_back(journal, &mut entry, told)?;
             repaired.taken_back.push(entry.clone());
         } else if is_due && outlives_the_boot(&entry, place) {
-            take_back_after_restart(journal, &mut entry, told)?;
+            take_back_ours(journal, &mut entry, told)?;
             repaired.taken_back.push(entry.clone());
         } else if is_due {
             repaired.elsewhere.push(entry.clone());

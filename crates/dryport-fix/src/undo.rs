@@ -1,6 +1,6 @@
 //! Which change is taken back, and taking it back.
 
-use crate::back::{take_back, take_back_after_restart};
+use crate::back::{take_back, take_back_ours};
 use crate::entry::{Entry, Place, Stage};
 use crate::error::{FixError, Result};
 use crate::journal::Journal;
@@ -37,7 +37,19 @@ pub fn chosen(entries: &[Entry], place: &Place, id: Option<&str>) -> Result<Entr
             place: entry.place.clone(),
         });
     }
-    Ok(entry.clone())
+    let shares = |newer: &&Entry| {
+        let key = |step: &crate::SettingStep| entry.settings.iter().any(|own| own.key == step.key);
+        newer.id > entry.id
+            && !newer.stage.is_closed()
+            && is_here(newer)
+            && (newer.settings.iter().any(key) || (newer.file.is_some() && entry.file.is_some()))
+    };
+    match entries.iter().rfind(shares) {
+        Some(newer) => Err(FixError::Covered {
+            newer: newer.id.clone(),
+        }),
+        None => Ok(entry.clone()),
+    }
 }
 
 /// Takes a chosen change back.
@@ -53,7 +65,7 @@ pub fn undo(
     if entry.place.is(place) {
         take_back(journal, entry, told)
     } else {
-        take_back_after_restart(journal, entry, told)
+        take_back_ours(journal, entry, told)
     }
 }
 

@@ -72,6 +72,13 @@ pub fn leftover(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Whether a name is one that [`leftover`] gives.
+#[must_use]
+pub fn is_leftover(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name.starts_with(b".") && name.ends_with(TEMPORARY_SUFFIX.as_bytes())
+}
+
 /// Removes what a crash left beside `path`. `false`: there was nothing.
 ///
 /// # Errors
@@ -116,7 +123,7 @@ pub fn remove_empty_directories(made: &[PathBuf]) -> Result<Vec<PathBuf>> {
                 sync_parent(path)?;
                 removed.push(path.clone());
             }
-            Err(error) if is_in_use_or_gone(&error) => {}
+            Err(error) if is_in_use_or_gone(&error) || is_absent(path) => {}
             Err(error) => return Err(Error::system("rmdir", path, error)),
         }
     }
@@ -181,9 +188,15 @@ fn create_directory(path: &Path, made: &mut Vec<PathBuf>) -> Result<()> {
 fn unlink(path: &Path) -> Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => sync_parent(path).map(|()| true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        // Asked for only then: on a read-only file system the error is EROFS also for what is not
+        // there.
+        Err(_) if is_absent(path) => Ok(false),
         Err(error) => Err(Error::system("unlink", path, error)),
     }
+}
+
+fn is_absent(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// A rename or removal is on disk only when its directory is.
@@ -200,7 +213,11 @@ fn sync_parent(path: &Path) -> Result<()> {
     }
 }
 
-fn refuse_other_than_a_file(path: &Path) -> Result<()> {
+/// Whether [`replace`] and [`remove`] would take what has this name: a regular file or nothing.
+///
+/// # Errors
+/// [`Error::Link`] or [`Error::NotAFile`] where it is something else; otherwise what the system said.
+pub fn refuse_other_than_a_file(path: &Path) -> Result<()> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -58,6 +58,16 @@ impl Drop for Uninterrupted {
     }
 }
 
+/// Takes every signal again, for a program that inherited a mask from whoever started it.
+pub fn unblock() {
+    // SAFETY: as in `begin`; nothing is written where the third argument is null.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -578,9 +578,10 @@ fn seconds(text: &str) -> Result<f64, String> {
 fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.strip_suffix("ms") {
         Some(number) => (number, 0.001),
-        None => match (text.strip_suffix('s'), text.strip_suffix('m')) {
-            (Some(number), _) => (number, 1.0),
-            (_, Some(number)) => (number, 60.0),
+        None => match text.chars().last() {
+            Some('s') => (text.trim_end_matches('s'), 1.0),
+            Some('m') => (text.trim_end_matches('m'), 60.0),
+            Some('h') => (text.trim_end_matches('h'), 3600.0),
             _ => (text, 1.0),
         },
     };

@@ -222,7 +222,7 @@ impl Failure {
                 }
                 HostError::BrokenDump { .. } => "the table changes fast; try again",
                 HostError::NoRoute { .. } => {
-                    "this is no lack of ports: see `ip route get`, and name the source with --from"
+                    "this is no lack of ports: see `ip route get`; `headroom --from` names the source"
                 }
                 HostError::NotLocal { .. } => {
                     "a connect() from it fails with EADDRNOTAVAIL, though not for want of a port"
@@ -247,6 +247,10 @@ fn fix_hint(error: &FixError) -> &'static str {
                 "it is a text file: look at it, put right by hand what it names, and move it away"
             }
         },
+        FixError::NotOurs { .. } => {
+            "what stands there is written back as it is: use a directory of your own (--state-dir)"
+        }
+        FixError::Covered { .. } => "take that back first: `dryport undo`",
         FixError::Journal { .. } | FixError::Directory { .. } => {
             "run it as root, or name a directory with --state-dir; is the disk full?"
         }

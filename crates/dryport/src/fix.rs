@@ -42,16 +42,13 @@ pub fn run(args: &FixArgs, output: &Output) -> Result<Exit, Failure> {
         return confirmed(args, output, &place);
     }
     // What an interrupted run left would be planned upon.
-    let journal = match args.dry_run {
-        true => None,
-        false => opened(args, &place)?,
-    };
+    let has_journal = !args.dry_run && opened(args, &place)?.is_some();
     Run {
         args,
         output,
         place,
     }
-    .fix(journal.as_ref())
+    .fix(has_journal)
 }
 
 /// Asks on the terminal; `false` where the answer is no, or nobody can be asked.
@@ -70,7 +67,9 @@ pub(crate) fn ask(question: &str) -> Result<bool, Failure> {
     Ok(is_yes)
 }
 
-/// The journal, put right; `None` for those who may not write it, and who are shown the plan.
+/// The journal, put right; `None` for those who may not write it, and who are shown the plan. It is
+/// locked as long as it is held, so not while a rehearsal runs or a person thinks: a guard waits
+/// for it.
 fn opened(args: &FixArgs, place: &Place) -> Result<Option<Journal>, Failure> {
     match state::open(&args.state) {
         Ok(journal) => {
@@ -135,7 +134,7 @@ struct Ready<'a> {
 }
 
 impl Run<'_> {
-    fn fix(&self, journal: Option<&Journal>) -> Result<Exit, Failure> {
+    fn fix(&self, has_journal: bool) -> Result<Exit, Failure> {
         let read = read_limits(true)?;
         let facts = Facts::gather(self.args, &read)?;
         let target = Target {
@@ -155,7 +154,7 @@ impl Run<'_> {
         let last = last::Last::look(self.args, &self.place, &plan)?;
         last.tell(&mut plan);
         // Before the rehearsal: an ordinary user is in a namespace of their own after it.
-        let cannot = self.cannot(&plan, journal.is_some());
+        let cannot = self.cannot(&plan, has_journal);
         let rehearsal = match self.rehearsed(&facts, &plan, &read) {
             // Where nothing can be applied anyway (a container's read-only /proc/sys), the plan is
             // still worth showing.
@@ -167,7 +166,7 @@ impl Run<'_> {
             plan,
             rehearsal,
         };
-        self.decide(&ready, journal, &last, cannot)
+        self.decide(&ready, &last, cannot)
     }
 
     fn rehearsed(
@@ -202,7 +201,6 @@ impl Run<'_> {
     fn decide(
         &self,
         ready: &Ready<'_>,
-        journal: Option<&Journal>,
         last: &last::Last,
         cannot: Option<Outcome>,
     ) -> Result<Exit, Failure> {
@@ -221,7 +219,8 @@ impl Run<'_> {
                 || plan.after.capacity > plan.before.capacity;
             let outcome = Outcome::NotApplied {
                 why: "Nothing was changed: that is not enough.".into(),
-                command: helps.then(|| self.command("--best-effort")),
+                command: (helps || !self.args.set.is_empty())
+                    .then(|| self.command("--best-effort")),
             };
             self.show(ready, outcome)?;
             return Ok(Exit::Warning);
@@ -235,9 +234,6 @@ impl Run<'_> {
             self.show(ready, outcome)?;
             return Ok(Exit::Unknown);
         }
-        let Some(journal) = journal else {
-            return Ok(Exit::Unknown);
-        };
         if !self.args.yes {
             if self.output.json || !io::stdin().is_terminal() {
                 let outcome = Outcome::NotApplied {
@@ -256,21 +252,19 @@ impl Run<'_> {
             // Whoever said yes wants it done, also where nobody reads on (`| head`).
             let _ = self.show_plan(ready);
         }
-        self.carry_out(ready, journal, last)
+        self.carry_out(ready, last)
     }
 
-    fn carry_out(
-        &self,
-        ready: &Ready<'_>,
-        journal: &Journal,
-        last: &last::Last,
-    ) -> Result<Exit, Failure> {
+    fn carry_out(&self, ready: &Ready<'_>, last: &last::Last) -> Result<Exit, Failure> {
         if !state::place()?.is(&self.place) {
             return Err(Failure::NoRehearsal(
                 "the rehearsal needs a namespace of its own, from which nothing can be applied"
                     .into(),
             ));
         }
+        let Some(journal) = opened(self.args, &self.place)? else {
+            return Ok(Exit::Unknown);
+        };
         let plan = &ready.plan;
         let settings = plan.changes.iter().map(|change| {
             (
@@ -288,7 +282,7 @@ impl Run<'_> {
         let mut headroom = None;
         let quiet = self.output.json || self.output.quiet;
         let entry = apply(
-            journal,
+            &journal,
             &self.place,
             &wanted,
             || {
@@ -304,14 +298,17 @@ impl Run<'_> {
         if self.args.confirm_within.is_some()
             && let Err(failure) = guard::start(self.args, &entry)
         {
-            return Err(self.without_guard(journal, entry, &failure));
+            return Err(self.without_guard(&journal, entry, &failure));
         }
         let outcome = Outcome::Applied {
             id: entry.id.clone(),
             headroom,
             file: entry.file.as_ref().map(|file| file.path.clone()),
             does_not_last: last.why_not(),
-            confirm_within_seconds: self.args.confirm_within.map(|time| time.as_secs()),
+            confirm_within_seconds: self
+                .args
+                .confirm_within
+                .map(|time| time.as_millis().div_ceil(1000) as u64),
         };
         self.show_outcome(ready, outcome)?;
         Ok(Exit::Ok)

@@ -59,6 +59,7 @@ pub fn run(args: &RehearseArgs, output: &Output) -> Result<Exit, Failure> {
             .iter()
             .map(|(key, value)| (key.clone(), old(key), value.clone()))
             .collect(),
+        unjudged: with.ledger().uncertain,
         window: args.window,
     })?;
     output.write(|mut out| match (output.json, output.quiet) {

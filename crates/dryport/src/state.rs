@@ -96,10 +96,15 @@ pub fn repaired(journal: &Journal, place: &Place) -> Result<Repaired, FixError> 
         tell(&format!("  {progress}"));
     })?;
     for entry in &repaired.elsewhere {
-        let place = entry.place.name.clone();
-        let place = place.unwrap_or_else(|| format!("net:[{}]", entry.place.inode));
+        let there = match &entry.place.name {
+            Some(name) => format!("`dryport undo --netns {name}` takes it back"),
+            None => format!(
+                "`dryport undo --netns pid:N` takes it back, N being a process in net:[{}]",
+                entry.place.inode
+            ),
+        };
         tell(&format!(
-            "an interrupted change is left in namespace {place}: run `dryport undo --netns` there"
+            "a change in another namespace was interrupted or not confirmed: {there}"
         ));
     }
     Ok(repaired)

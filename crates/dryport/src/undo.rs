@@ -39,7 +39,10 @@ pub fn run(args: &UndoArgs, output: &Output) -> Result<Exit, Failure> {
         return show(output, done(entry), entry, &place);
     }
     let mut entry = chosen(&repaired.entries, &place, args.id.as_deref())?;
+    // A guard of another change must not wait for a person who thinks.
+    let mut journal = journal;
     if !args.yes {
+        drop(journal);
         let answer = JournalAnswer {
             done: None,
             entries: vec![line(&entry, &place)],
@@ -48,6 +51,8 @@ pub fn run(args: &UndoArgs, output: &Output) -> Result<Exit, Failure> {
         if !ask("Take this back?")? {
             return Ok(Exit::Unknown);
         }
+        journal = state::open(&args.state)?;
+        entry = chosen(&journal.entries()?, &place, Some(&entry.id))?;
     }
     let _change = Uninterrupted::begin();
     undo(&journal, &place, &mut entry, &mut |progress: &Progress| {
@@ -76,7 +81,10 @@ pub(crate) fn show(
         done: Some(done),
         entries: vec![line(entry, place)],
     };
-    write(output, &answer)?;
+    // It is done, whether it can be told or not.
+    if write(output, &answer).is_err() {
+        tell(answer.done.as_deref().unwrap_or_default());
+    }
     Ok(Exit::Ok)
 }
 

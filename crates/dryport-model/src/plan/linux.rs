@@ -65,7 +65,11 @@ pub fn plan_for_linux(facts: &LinuxFacts<'_>, target: &Target) -> Plan {
 pub fn plan_with_limits(facts: &LinuxFacts<'_>, target: &Target, after: Limits) -> Plan {
     let planner = Planner { facts, target };
     let limits = planner.limits(after.range, &after);
-    planner.plan(&limits, true)
+    let takes_away = |planned: &PlannedRequest<'_>| {
+        planner.capacity(planned, &limits) < planner.capacity(planned, facts.limits)
+    };
+    let reaches = !facts.requests.first().is_some_and(takes_away);
+    planner.plan(&limits, reaches)
 }
 
 /// What the application can do about a request that is short of ports, the safest first.
@@ -111,9 +115,17 @@ impl Planner<'_> {
     /// What may be tried, the safest first. Every candidate has an even number of ports, reserves
     /// what it swallows and drops nothing that is reserved.
     fn candidates(&self) -> Vec<Limits> {
-        let mut candidates = self.ranges(COMFORTABLE_LOW, self.facts.limits);
+        let mut candidates = Vec::new();
+        if self.target.rate_per_second.is_some() {
+            // It may be enough as it is.
+            candidates.push(self.limits(self.facts.limits.range, self.facts.limits));
+        }
+        candidates.extend(self.ranges(COMFORTABLE_LOW, self.facts.limits));
         let deep = self.ranges(0, self.facts.limits);
         if let Some(reuse) = self.with_reuse() {
+            if self.target.rate_per_second.is_some() {
+                candidates.push(self.limits(reuse.range, &reuse));
+            }
             candidates.extend(self.ranges(COMFORTABLE_LOW, &reuse));
             candidates.extend(deep);
             candidates.extend(self.ranges(0, &reuse));
@@ -131,19 +143,23 @@ impl Planner<'_> {
     fn ranges(&self, floor: u16, base: &Limits) -> Vec<Limits> {
         let start = self.smallest_range();
         let floor = floor.max(self.lowest());
-        let mut ranges = Vec::from([start]);
-        let to_end = PortRange::new(even(start.low()), u16::MAX).unwrap_or(start);
-        if to_end.size() > start.size() && to_end.low() >= self.lowest() {
-            ranges.push(to_end);
-        }
+        let mut lows = Vec::from([if even(start.low()) >= self.lowest() {
+            even(start.low())
+        } else {
+            even_above(start.low())
+        }]);
         // Round numbers are easier to remember and to compare.
-        let mut low = to_end.low() / STEP * STEP;
+        let mut low = start.low() / STEP * STEP;
         while low >= floor && low > 0 {
-            ranges.extend(PortRange::new(low, u16::MAX).filter(|r| r.size() > to_end.size()));
+            lows.push(low);
             low -= STEP.min(low);
         }
-        let lowest = even_above(floor);
-        ranges.extend(PortRange::new(lowest, u16::MAX).filter(|r| r.size() > to_end.size()));
+        lows.push(even_above(floor));
+        let mut ranges = Vec::from([start]);
+        for low in lows {
+            let widest = ranges.last().map_or(0, |range| range.size());
+            ranges.extend(PortRange::new(low, u16::MAX).filter(|r| r.size() > widest));
+        }
         ranges.dedup();
         ranges
             .into_iter()
@@ -153,18 +169,28 @@ impl Planner<'_> {
 
     /// Where the range may begin.
     fn lowest(&self) -> u16 {
-        self.facts.unprivileged_start.max(1024)
+        // A range that somebody let begin lower may stay so.
+        let low = self.facts.limits.range.low();
+        self.facts.unprivileged_start.max(1024).min(low)
     }
 
-    /// The range in force with an even size, or the default where that is larger.
+    /// The range in force with an even size, or the default where that is larger. The two together
+    /// where they overlap, so that no port is taken away that a firewall may know.
     fn smallest_range(&self) -> PortRange {
         let range = self.facts.limits.range;
         if range.size() < PortRange::LINUX_DEFAULT.size() {
             let default = PortRange::LINUX_DEFAULT;
             // Only where somebody has forbidden users the default's ports.
-            return PortRange::new(default.low().max(even_above(self.lowest())), default.high())
-                .filter(|default| default.size() > range.size())
-                .unwrap_or_else(|| self.evened(range));
+            let low = default.low().max(even_above(self.facts.unprivileged_start));
+            let overlaps = range.high() >= low && range.low() <= default.high();
+            let both = if overlaps {
+                PortRange::new(low.min(range.low()), default.high().max(range.high()))
+            } else {
+                PortRange::new(low, default.high())
+            };
+            return both
+                .filter(|both| both.size() > range.size())
+                .map_or_else(|| self.evened(range), |both| self.evened(both));
         }
         self.evened(range)
     }
@@ -239,11 +265,14 @@ impl Planner<'_> {
     fn with_reuse(&self) -> Option<Limits> {
         let limits = self.facts.limits;
         let has_rate = self.target.rate_per_second.is_some();
-        let helps = |planned: &PlannedRequest<'_>| match planned.request.claim() {
-            Claim::Tuple { .. } => true,
-            // Whoever connects there will leave TIME_WAITs like any other.
-            Claim::Bucket => has_rate,
-            Claim::Address { .. } => false,
+        let helps = |planned: &PlannedRequest<'_>| {
+            let may = match planned.request.claim() {
+                Claim::Tuple { .. } => true,
+                // Whoever connects there will leave TIME_WAITs like any other.
+                Claim::Bucket => has_rate,
+                Claim::Address { .. } => false,
+            };
+            may && !self.is_never_reused(planned)
         };
         (limits.tw_reuse != TimeWaitReuse::On
             && limits.tcp_timestamps
@@ -252,6 +281,22 @@ impl Planner<'_> {
             tw_reuse: TimeWaitReuse::On,
             ..limits.clone()
         })
+    }
+
+    /// What is there now shows that `tcp_tw_reuse` gives nothing: TIME_WAITs stay though it is on,
+    /// because the peer has no timestamps, or most ports are locked, because the program binds them
+    /// first (their TIME_WAITs are never taken over).
+    fn is_never_reused(&self, planned: &PlannedRequest<'_>) -> bool {
+        let on = Limits {
+            tw_reuse: TimeWaitReuse::On,
+            ..self.facts.limits.clone()
+        };
+        let ledger = planned.views.settled_under(planned.request, &on).ledger();
+        let held = ledger.taken() + ledger.time_wait_reusable;
+        let stays = ledger.time_wait > 0 && ledger.time_wait_reusable == 0;
+        // A few listeners say nothing about the clients.
+        let many = ledger.locked * 20 > ledger.capacity();
+        stays || (many && ledger.locked * 2 > held)
     }
 
     /// The delay that a target rate takes, on top of the widest range with reuse.

@@ -74,8 +74,8 @@ fn of_range(name: &str, value: &str) -> Option<Reason> {
     };
     (low < 1024).then_some((
         CauseId::RangeOverlapsListener,
-        "Ports below 1024 belong to services (ssh, HTTP, DNS), and Linux refuses a range that begins \
-         below ip_unprivileged_port_start.",
+        "Ports below 1024 belong to services (ssh, HTTP, DNS): one that restarts would find its port \
+         taken by a client.",
     ))
 }
 

@@ -290,7 +290,7 @@ fn write_numbers(lines: &mut Lines, planned: &Planned<'_>) {
     )]);
     rows.extend(rehearsal::rows(planned.rehearsal));
     rows.push((
-        "connections per second, for ever".into(),
+        "connections/s that ports allow".into(),
         rate(plan.before.sustainable_per_second),
         rate(plan.after.sustainable_per_second),
     ));
@@ -346,6 +346,7 @@ fn column<'a>(cells: impl Iterator<Item = &'a String>, head: &str) -> usize {
 pub(super) fn rate(per_second: Option<f64>) -> String {
     match per_second {
         None => "not known".into(),
+        Some(rate) if rate < 0.1 => "<0.1".into(),
         Some(rate) if rate < 10.0 => format!("{rate:.1}"),
         Some(rate) => grouped(rate as u64),
     }

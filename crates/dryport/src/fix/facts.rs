@@ -1,15 +1,17 @@
 //! What a plan for this namespace is made from.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use dryport_host::survey::{self, Means};
 use dryport_host::{LimitsRead, NamespaceId, device_name, runtime_of};
 use dryport_model::plan::{
-    Advice, LinuxFacts, Plan, PlannedRequest, PortViews, ProgramTraits, Service, Target,
-    advice as advice_for, measures_for, plan_for_linux, plan_with_limits, recognise,
+    Advice, LinuxFacts, Plan, PlannedRequest, PortViews, ProgramTraits, Service, ServicePort,
+    Target, advice as advice_for, measures_for, plan_for_linux, plan_with_limits, recognise,
 };
 use dryport_model::{
-    Claim, Level, Limits, OwnerShare, Owners, Request, RequestVerdict, Thresholds, Verdict,
+    Claim, Level, Limits, OwnerShare, Owners, Protocol, Request, RequestVerdict, Thresholds,
+    Verdict,
 };
 use dryport_tune::sysctl;
 
@@ -19,6 +21,8 @@ use crate::failure::Failure;
 use crate::fix::worst;
 use crate::headroom;
 
+/// A program with more UDP ports than this is a client of many.
+const MOST_UDP_SERVICES: usize = 16;
 /// Requests that are planned for at once: the worst. Each costs a dump of all sockets.
 const MOST_REQUESTS: usize = 4;
 /// Below this size the slow walk past half the range is not felt.
@@ -237,7 +241,21 @@ pub(crate) fn asked_for(
 }
 
 fn services(limits: &Limits, owners: Option<&Owners>) -> Result<Vec<Service>, Failure> {
-    let found = survey::service_ports(limits)?;
+    let mut found = survey::service_ports(limits)?;
+    let holder = |port: &ServicePort| {
+        let mut holders = owners?.of(port.inode);
+        holders.next().map(|(process, _)| process)
+    };
+    // A resolver binds hundreds of random UDP ports, each for one question: those are no services.
+    let of_udp = found
+        .iter()
+        .filter(|port| port.service.protocol == Protocol::Udp);
+    let mut counts: HashMap<Option<u32>, usize> = HashMap::new();
+    of_udp.for_each(|port| *counts.entry(holder(port)).or_default() += 1);
+    found.retain(|port| {
+        let alike = counts.get(&holder(port)).copied().unwrap_or(0);
+        port.service.protocol == Protocol::Tcp || alike <= MOST_UDP_SERVICES
+    });
     Ok(found
         .into_iter()
         .map(|mut port| {

@@ -37,6 +37,11 @@ impl Last {
                 loses: (!args.live_only).then(|| ELSEWHERE.into()),
             });
         }
+        if root.to_str().is_none() {
+            return Err(Failure::Usage(
+                "--root is not UTF-8, as the journal has to be".into(),
+            ));
+        }
         let tree = sysctl_d::read_tree(&root);
         let mut last = Self {
             path: Some(root.join(OUR_FILE)),

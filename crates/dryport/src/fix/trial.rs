@@ -15,9 +15,10 @@ use dryport_report::{MeasuredAnswer, RehearsalAnswer};
 use super::{Facts, values};
 use crate::failure::Failure;
 
+const UNPRIVILEGED_START: &str = "net.ipv4.ip_unprivileged_port_start";
+
 /// What bears on ports besides the settings that a plan changes.
-const CARRIED: [&str; 5] = [
-    "net.ipv4.ip_unprivileged_port_start",
+const CARRIED: [&str; 4] = [
     "net.ipv4.tcp_timestamps",
     "net.ipv4.tcp_fin_timeout",
     "net.ipv4.ip_autobind_reuse",
@@ -37,6 +38,8 @@ pub(crate) struct Trial<'a> {
     pub(crate) changes: Vec<(String, Option<String>, String)>,
     /// Ports that could be held at once, before and after.
     pub(crate) capacities: (u32, u32),
+    /// Ports that could not be judged, and for which nothing stands in.
+    pub(crate) unjudged: u32,
     pub(crate) window: Duration,
 }
 
@@ -69,18 +72,31 @@ pub(super) fn of_plan(
         predicted: Some((under(before), under(after))),
         changes: changes.collect(),
         capacities: (plan.before.capacity, plan.after.capacity),
+        unjudged: subject
+            .views
+            .settled_under(&subject.request, after)
+            .ledger()
+            .uncertain,
         window: Rehearsal::WINDOW,
     })
 }
 
-/// The settings of this machine that bear on ports.
+/// The settings of this machine that bear on ports. `ip_unprivileged_port_start` comes last: a fresh
+/// namespace has another range, which it may exclude.
 pub(crate) fn machine(limits: &Limits) -> Values {
+    let first = [(UNPRIVILEGED_START.to_string(), "0".to_string())];
+    let last = value(UNPRIVILEGED_START).map(|start| (UNPRIVILEGED_START.to_string(), start));
     let carried = CARRIED.iter().filter_map(|key| {
         let bytes = read_in_one_call(&path(key)).ok()?;
         let value = String::from_utf8_lossy(&bytes).trim().to_string();
         Some(((*key).to_string(), value))
     });
-    carried.chain(settings(limits)).collect()
+    first
+        .into_iter()
+        .chain(carried)
+        .chain(settings(limits))
+        .chain(last)
+        .collect()
 }
 
 /// The value of a setting of this namespace; `None` where it has none.
@@ -150,7 +166,7 @@ pub(crate) fn run(trial: &Trial<'_>) -> Result<RehearsalAnswer, Failure> {
         after: measured(&rehearsed.after, trial.capacities.1),
         predicted: trial.predicted,
         changes: trial.changes.clone(),
-        notes: notes(&rehearsed),
+        notes: notes(&rehearsed, trial.unjudged),
     })
 }
 
@@ -198,9 +214,17 @@ fn measured(side: &Measured, capacity: u32) -> MeasuredAnswer {
     }
 }
 
-fn notes(rehearsed: &Rehearsed) -> Vec<String> {
+fn notes(rehearsed: &Rehearsed, unjudged: u32) -> Vec<String> {
     let by_port = |side: &Measured| matches!(side.how, How::PortByPort { .. });
     let mut notes = Vec::new();
+    if unjudged > 0 {
+        notes.push(format!(
+            "{} {} that could not be judged {} rehearsed as free.",
+            grouped(unjudged),
+            if unjudged == 1 { "port" } else { "ports" },
+            if unjudged == 1 { "was" } else { "were" },
+        ));
+    }
     if by_port(&rehearsed.before) || by_port(&rehearsed.after) {
         notes.push(
             "Rehearsed port by port, each asked for by itself, since the kernel's own walk takes \

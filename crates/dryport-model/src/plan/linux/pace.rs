@@ -60,7 +60,7 @@ impl Planner<'_> {
             return Some(0.0);
         }
         let reused = match (request.claim(), limits.tw_reuse) {
-            _ if !limits.tcp_timestamps => false,
+            _ if !limits.tcp_timestamps || self.is_never_reused(planned) => false,
             (Claim::Tuple { .. } | Claim::Bucket, TimeWaitReuse::On) => true,
             (
                 Claim::Tuple {
@@ -85,7 +85,7 @@ impl Planner<'_> {
         let full_wait = self.wait(planned, self.facts.limits) == Some(TIME_WAIT_SECONDS);
         let ledger = self.ledger_now(planned);
         let waits = ledger.time_wait + ledger.time_wait_reusable;
-        (full_wait && waits >= FEWEST_WAITS)
+        (full_wait && waits >= FEWEST_WAITS && ledger.in_use > 0)
             .then(|| f64::from(ledger.in_use) * TIME_WAIT_SECONDS / f64::from(waits))
     }
 }

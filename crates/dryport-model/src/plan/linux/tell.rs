@@ -25,7 +25,11 @@ impl Planner<'_> {
             .iter()
             .any(|change| change.setting == Setting::TcpTwReuse)
         {
-            conflicts.push(reuse_condition());
+            let seen = first.is_some_and(|planned| {
+                let after = planned.views.settled_under(planned.request, limits);
+                after.ledger().time_wait_reusable > 0
+            });
+            conflicts.push(reuse_condition(seen));
         }
         Plan {
             advice: Vec::new(),
@@ -129,6 +133,17 @@ impl Planner<'_> {
                 text: format!("Kubernetes gives {ports} to services (NodePort): reserved."),
             });
         }
+        let now = self.facts.limits.range;
+        if limits.range.low() > now.low() || limits.range.high() < now.high() {
+            conflicts.push(Conflict {
+                kind: ConflictKind::Condition,
+                text: format!(
+                    "Ports of {now} leave the range: a firewall that lets only those through has to \
+                     know {} as well.",
+                    limits.range
+                ),
+            });
+        }
         if limits.range.low() == even_above(self.lowest()) && self.facts.unprivileged_start > 1024 {
             conflicts.push(Conflict {
                 kind: ConflictKind::UnprivilegedStart,
@@ -159,7 +174,7 @@ impl Planner<'_> {
                     .into(),
             });
         }
-        if is_tcp && waits == 0 {
+        if is_tcp && waits == 0 && ledger.locked == 0 {
             assumptions.push(
                 "This side closes first, so that each port then waits in TIME_WAIT: none is there to \
                  tell."
@@ -173,6 +188,14 @@ impl Planner<'_> {
         let planned = self.facts.requests.first()?;
         let most = self.sustainable(planned, nearest);
         let capacity = self.capacity(planned, nearest);
+        let now = self.capacity(planned, self.facts.limits);
+        if capacity < now {
+            return Some(Refusal {
+                what: format!("{} ports instead of {}", grouped(capacity), grouped(now)),
+                reason: "That takes ports away; connections fail sooner.".into(),
+                page: CauseId::RangeNarrow,
+            });
+        }
         let page = page_of(planned, self.ledger_now(planned));
         Some(match (self.target.rate_per_second, most) {
             (Some(rate), Some(most)) if most < rate => Refusal {
@@ -237,8 +260,14 @@ fn change(setting: Setting, from: String, to: String, why: String) -> Change {
 }
 
 fn why_range(now: PortRange, after: PortRange) -> String {
-    let more = after.size().saturating_sub(now.size());
-    if more <= 1 {
+    if after.size() < now.size() {
+        return format!(
+            "Takes ports away: {} instead of {}.",
+            grouped(after.size()),
+            grouped(now.size())
+        );
+    }
+    if after.size() == now.size() + 1 && now.size() % 2 == 1 {
         return "An odd number of ports may cost one of them: the kernel's walk misses an end."
             .into();
     }
@@ -257,14 +286,19 @@ const fn reuse_text(reuse: TimeWaitReuse) -> &'static str {
     }
 }
 
-fn reuse_condition() -> Conflict {
+fn reuse_condition(peer_has_them: bool) -> Conflict {
+    let peer = if peer_has_them {
+        "the peer's connections show them too"
+    } else {
+        "the peer's could not be seen"
+    };
     Conflict {
         kind: ConflictKind::Condition,
-        text:
-            "tcp_tw_reuse=1 needs TCP timestamps at both ends (they are on here; the peer's cannot \
-               be seen), and no NAT on the way that gives several hosts one address and lets their \
-               timestamps through."
-                .into(),
+        text: format!(
+            "tcp_tw_reuse=1 needs TCP timestamps at both ends (they are on here; {peer}), programs \
+             that do not bind their port before they connect, and no NAT on the way that gives \
+             several hosts one address and lets their timestamps through."
+        ),
     }
 }
 
