@@ -384,7 +384,7 @@ fn namespace_elsewhere(_: Privilege) -> Result<(), Skipped> {
         let settings = other.seen();
         let answer = other.run(UNDO);
         answer.is_refused(&["still in force"]);
-        let is_told = answer.err.contains("left in namespace");
+        let is_told = answer.err.contains("a change in another namespace");
         assert_eq!(is_told, stage != "applied", "{answer:?}");
         assert_eq!(other.stages(), [stage]);
         other.run(&[FIX_REUSE, &["--live-only"]].concat()).is_done();

@@ -16,13 +16,15 @@ const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)
 enum Held {
     Live,
     Waiting,
+    /// In TIME_WAIT without timestamps.
+    Stuck,
     Bound,
 }
 
 fn socket(port: u16, held: Held) -> Socket {
     let (state, origin) = match held {
         Held::Live => (State::Established, Origin::Unknown),
-        Held::Waiting => (State::TimeWait, Origin::Unknown),
+        Held::Waiting | Held::Stuck => (State::TimeWait, Origin::Unknown),
         Held::Bound => (State::BoundInactive, Origin::Unknown),
     };
     Socket {
@@ -39,10 +41,10 @@ fn socket(port: u16, held: Held) -> Socket {
         uid: 0,
         v6only: None,
         origin,
-        time_wait: matches!(held, Held::Waiting).then_some(TimeWait {
+        time_wait: matches!(held, Held::Waiting | Held::Stuck).then_some(TimeWait {
             age_ms: 5000,
             remaining_ms: 55_000,
-            timestamps: Some(true),
+            timestamps: Some(matches!(held, Held::Waiting)),
         }),
     }
 }
@@ -343,6 +345,79 @@ fn what_cannot_be_reached_is_refused_with_the_most_there_is() {
         "the nearest is shown"
     );
     assert!(plan.refusals[0].reason.contains("at the most"));
+}
+
+#[test]
+fn a_rate_that_fits_already_changes_nothing() {
+    let plan = world(linux(50000, 65535), &[]).at(10.0);
+    assert!(plan.reaches && plan.changes.is_empty(), "{plan:?}");
+}
+
+#[test]
+fn a_wider_range_takes_no_port_away_where_the_two_overlap() {
+    let full = all(range(50000, 65535), Held::Live);
+    let plan = world(linux(50000, 65535), &full).enough();
+    assert_eq!(after(&plan).range, range(32768, 65535));
+    // Apart from the default it is replaced, and that is said.
+    let plan = world(linux(20000, 20007), &[]).enough();
+    assert!(
+        plan.conflicts
+            .iter()
+            .any(|c| c.text.contains("leave the range")),
+        "{plan:?}"
+    );
+}
+
+#[test]
+fn an_odd_beginning_is_widened_before_waits_are_reused() {
+    let mut world = world(linux(60001, 60999), &[]);
+    world.unprivileged_start = 60001;
+    let plan = world.at(80.0);
+    assert_eq!(after(&plan).range, range(60002, 65535));
+    assert!(plan.reaches && !changed(&plan).contains(&Setting::TcpTwReuse));
+}
+
+#[test]
+fn reuse_is_not_planned_where_it_is_seen_to_give_nothing() {
+    let stuck = all(range(32768, 33767), Held::Stuck);
+    let plan = world(linux(32768, 60999), &stuck).at(2000.0);
+    assert!(
+        !plan.reaches && !changed(&plan).contains(&Setting::TcpTwReuse),
+        "{plan:?}"
+    );
+    // Clients that bind first: their ports stay locked, whatever tcp_tw_reuse says.
+    let bound = all(range(32768, 42767), Held::Bound);
+    let plan = world(linux(32768, 60999), &bound).at(2000.0);
+    assert!(
+        !plan.reaches && !changed(&plan).contains(&Setting::TcpTwReuse),
+        "{plan:?}"
+    );
+    // A few listeners say nothing about the clients.
+    let few = all(range(40000, 40004), Held::Bound);
+    assert!(world(linux(32768, 60999), &few).at(2000.0).reaches);
+}
+
+#[test]
+fn a_wanted_range_that_takes_ports_away_does_not_reach() {
+    let world = world(linux(32768, 60999), &[]);
+    let requests = [PlannedRequest {
+        request: &world.request,
+        views: &world.views,
+    }];
+    let facts = LinuxFacts {
+        limits: &world.limits,
+        unprivileged_start: 1024,
+        requests: &requests,
+        services: &[],
+        is_kubernetes_node: false,
+        thresholds: Thresholds::default(),
+    };
+    let plan = plan_with_limits(&facts, &Target::default(), linux(40000, 50001));
+    assert!(!plan.reaches);
+    assert!(
+        plan.changes[0].why.starts_with("Takes ports away"),
+        "{plan:?}"
+    );
 }
 
 #[test]
