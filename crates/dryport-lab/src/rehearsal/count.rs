@@ -4,12 +4,13 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use dryport_model::PortRange;
+use rustix::io::Errno;
 
 use super::aim::{Aim, RANGE_FILE};
 use super::bench::Bench;
 use super::keeper::descriptors;
 use super::settings::Rules;
-use super::{How, Measured, Sustained};
+use super::{How, Measured, Stand, Sustained};
 use crate::socket::{Held, open, release};
 use crate::{LabError, errno_name};
 
@@ -48,17 +49,12 @@ impl Count {
 pub(super) fn count(bench: &Bench, rules: &Rules) -> Result<Count, LabError> {
     let ports = rules.ports(&bench.request);
     let room = descriptors().saturating_sub(OTHER_DESCRIPTORS);
-    // UDP is walked at any size: a confined socket that is refused costs a walk over the whole table of
-    // sockets (`udp_lib_get_port` goes through every slot), and a walk without parity is quick.
-    let most = if !bench.request.is_tcp() {
-        u32::MAX
-    } else {
-        WALK_AT_MOST
-    };
-    let small = ports.size() <= most.min(room);
+    let small = ports.size() <= WALK_AT_MOST.min(room);
     bench.client().run(|| {
         if small {
             walk(bench)
+        } else if !bench.request.is_tcp() {
+            port_by_name(bench, ports, rules, SAMPLE.min(room))
         } else {
             port_by_port(bench, ports, rules.range, SAMPLE.min(room))
         }
@@ -105,6 +101,35 @@ fn port_by_port(
     if bench.means.aim == Aim::Namespace {
         fs::write(RANGE_FILE, format!("{} {}", range.low(), range.high()))
             .map_err(LabError::file("write", RANGE_FILE))?;
+    }
+    let walked = confirm(bench, ports, &granted, sample)?;
+    Ok(Count {
+        ports: granted,
+        refused_with,
+        how: How::PortByPort { walked },
+    })
+}
+
+/// UDP: each port that is not reserved is bound by its number, to the address that the program would
+/// get. A socket confined to one port would cost the kernel a walk over all slots of its table, whether it
+/// is granted or not (`udp_lib_get_port`): minutes for a range.
+fn port_by_name(
+    bench: &Bench,
+    ports: PortRange,
+    rules: &Rules,
+    sample: u32,
+) -> Result<Count, LabError> {
+    let (mut granted, mut refused_with) = (Vec::new(), None);
+    for port in ports.ports().filter(|port| !rules.reserved.contains(*port)) {
+        let server_port = bench.means.server_port;
+        let Some(ask) = bench.request.standing(port, Stand::InUse, server_port) else {
+            continue;
+        };
+        match open(&ask) {
+            Ok(_) => granted.push(port),
+            Err(Errno::ADDRINUSE) => refused_with = Some(bench.request.error_when_dry()),
+            Err(errno) => return Err(LabError::system("ask", ask.to_string())(errno)),
+        }
     }
     let walked = confirm(bench, ports, &granted, sample)?;
     Ok(Count {

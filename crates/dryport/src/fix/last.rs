@@ -10,8 +10,7 @@ use dryport_wire::sysctl_conf::{Applier, ConfFile, Parsed, parse, setters};
 use crate::args::FixArgs;
 use crate::failure::Failure;
 
-const ELSEWHERE: &str = "it ends with this namespace; files below /etc/sysctl.d are for the machine's \
-    own.";
+const ELSEWHERE: &str = "it ends with this namespace.";
 const WRITE: &str = "It ends with this namespace: files below /etc/sysctl.d are for the machine's own. \
     `--dry-run --write DIR` writes how Docker, Kubernetes or systemd set it where this one is made.";
 
