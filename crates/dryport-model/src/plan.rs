@@ -223,6 +223,19 @@ pub struct Expected {
     pub sustainable_per_second: Option<f64>,
 }
 
+/// One of the ways that were weighed, in order of safety.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Considered {
+    /// What it is, in a few words.
+    pub what: String,
+    /// What it gives.
+    pub expected: Expected,
+    /// Whether it is enough.
+    pub suffices: bool,
+    /// Whether it is the one that was taken.
+    pub is_chosen: bool,
+}
+
 /// A change that suffices, or what keeps it from sufficing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -246,4 +259,6 @@ pub struct Plan {
     pub reaches: bool,
     /// The settings of Linux with the changes; `None` for other systems.
     pub limits_after: Option<Limits>,
+    /// The ways that were weighed, the safest first; empty where there was no choice.
+    pub considered: Vec<Considered>,
 }

@@ -24,6 +24,8 @@ pub struct Planned<'a> {
     pub rehearsal: Option<&'a RehearsalAnswer>,
     /// The change in other words: commands and files.
     pub recipes: &'a [Recipe],
+    /// Show what was weighed.
+    pub why: bool,
     /// What commands for the same namespace and journal end with: ` --netns blue`.
     pub command_suffix: String,
     /// What became of it.

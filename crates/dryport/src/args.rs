@@ -420,6 +420,9 @@ pub struct FixArgs {
     /// Show the plan and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Show also what else was weighed, and what each would give
+    #[arg(long, conflicts_with = "inputs")]
+    pub why: bool,
     /// Apply without asking
     #[arg(short, long, conflicts_with_all = ["dry_run", "inputs"])]
     pub yes: bool,

@@ -400,6 +400,7 @@ impl Run<'_> {
             plan: &ready.plan,
             rehearsal: ready.rehearsal.as_ref(),
             recipes,
+            why: self.args.why,
             command_suffix: suffix(self.args),
             outcome,
         }

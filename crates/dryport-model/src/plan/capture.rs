@@ -117,6 +117,7 @@ fn plan(scene: &Scene<'_>, chosen: &Candidate, outcome: &Outcome) -> Plan {
         after: outcome.expected,
         reaches,
         limits_after,
+        considered: Vec::new(),
     }
 }
 

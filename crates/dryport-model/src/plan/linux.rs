@@ -56,7 +56,10 @@ pub fn plan_for_linux(facts: &LinuxFacts<'_>, target: &Target) -> Plan {
     let chosen = sufficient
         .cloned()
         .unwrap_or_else(|| planner.nearest(&candidates));
-    planner.plan(&chosen, reaches)
+    Plan {
+        considered: planner.considered(&candidates, &chosen),
+        ..planner.plan(&chosen, reaches)
+    }
 }
 
 /// What certain settings would give. Ports that a program serves are reserved besides, before the

@@ -44,8 +44,29 @@ pub struct PlanDocument<'a> {
     assumptions: &'a [String],
     /// The change as commands and files.
     recipes: Vec<Recipe<'a>>,
+    /// The ways that were weighed, the safest first; every step in between was tried too. Empty
+    /// where there was no choice.
+    considered: Vec<Considered<'a>>,
     /// What became of it.
     outcome: OutcomePart<'a>,
+}
+
+/// One of the ways that were weighed.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+struct Considered<'a> {
+    /// What it is, in a few words.
+    what: &'a str,
+    /// Ports left with it.
+    headroom: Headroom,
+    /// Ports that can be held at once with it.
+    capacity: u32,
+    /// Connections per second that can go on for ever with it; null: not known, or not limited by
+    /// ports.
+    sustainable_per_second: Option<f64>,
+    /// Whether it is enough.
+    suffices: bool,
+    /// Whether it is the one that was taken.
+    is_chosen: bool,
 }
 
 /// One setting.
@@ -240,6 +261,7 @@ impl<'a> PlanDocument<'a> {
                     note: recipe.note.as_deref(),
                 })
                 .collect(),
+            considered: plan.considered.iter().map(Considered::new).collect(),
             outcome: OutcomePart::new(&planned.outcome),
         }
     }
@@ -255,6 +277,19 @@ impl<'a> Change<'a> {
             persists: change.persists,
             restart_needed: change.restart_needed,
             why: &change.why,
+        }
+    }
+}
+
+impl<'a> Considered<'a> {
+    fn new(considered: &'a plan::Considered) -> Self {
+        Self {
+            what: &considered.what,
+            headroom: Headroom::new(considered.expected.headroom),
+            capacity: considered.expected.capacity,
+            sustainable_per_second: considered.expected.sustainable_per_second,
+            suffices: considered.suffices,
+            is_chosen: considered.is_chosen,
         }
     }
 }

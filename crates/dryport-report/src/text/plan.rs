@@ -49,6 +49,9 @@ pub fn plan(planned: &Planned<'_>, screen: Screen) -> String {
     if !planned.plan.changes.is_empty() {
         write_numbers(&mut lines, planned);
     }
+    if planned.why {
+        write_considered(&mut lines, planned.plan);
+    }
     write_conditions(&mut lines, planned);
     write_recipes(&mut lines, planned);
     lines.finish()
@@ -349,6 +352,47 @@ pub(super) fn rate(per_second: Option<f64>) -> String {
         Some(rate) if rate < 0.1 => "<0.1".into(),
         Some(rate) if rate < 10.0 => format!("{rate:.1}"),
         Some(rate) => grouped(rate as u64),
+    }
+}
+
+/// The ways that were weighed, the one that was taken marked.
+fn write_considered(lines: &mut Lines, plan: &Plan) {
+    if plan.considered.is_empty() {
+        return;
+    }
+    lines.gap();
+    let rows: Vec<[String; 4]> = plan
+        .considered
+        .iter()
+        .map(|one| {
+            let mark = if one.is_chosen { "→ " } else { "  " };
+            let enough = if one.suffices { "enough" } else { "not enough" };
+            [
+                format!("{mark}{}", one.what),
+                ends(one.expected.headroom),
+                rate(one.expected.sustainable_per_second),
+                enough.into(),
+            ]
+        })
+        .collect();
+    let heads = ["Weighed, the safest first", "left", "per second", ""];
+    let widest = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        let head = heads.get(column).map_or(0, |head| width(head));
+        cells.map(|cell| width(cell)).max().unwrap_or(0).max(head)
+    };
+    let row = |cells: [&str; 4]| {
+        let [what, left_over, second, enough] = cells;
+        format!(
+            "{}  {}  {}  {enough}",
+            left(what, widest(0)),
+            right(left_over, widest(1)),
+            right(second, widest(2))
+        )
+    };
+    lines.line(&lines.screen.paint(Tone::Strong, row(heads).trim_end()));
+    for cells in &rows {
+        lines.line(&row(cells.each_ref().map(String::as_str)));
     }
 }
 

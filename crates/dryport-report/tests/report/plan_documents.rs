@@ -23,6 +23,7 @@ fn planned<'a>(plan: &'a Plan, recipes: &'a [Recipe], outcome: Outcome) -> Plann
         plan,
         rehearsal: None,
         recipes,
+        why: false,
         command_suffix: " --netns blue".into(),
         outcome,
     }
@@ -139,6 +140,7 @@ fn a_capture_has_neither_namespace_nor_request() {
         namespace: None,
         // It could not be told in which namespace.
         request: Some(&request),
+        why: false,
         command_suffix: String::new(),
         ..planned(&plan, &recipes, Outcome::Shown)
     });

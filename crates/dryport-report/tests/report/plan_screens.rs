@@ -79,6 +79,7 @@ impl About<'_> {
             plan,
             rehearsal: self.rehearsal,
             recipes,
+            why: false,
             command_suffix: String::new(),
             outcome,
         }

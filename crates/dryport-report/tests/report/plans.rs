@@ -105,6 +105,7 @@ pub fn widened() -> Plan {
         after: expected(exactly(27_229), 28_229, 28_229.0 / 60.0),
         reaches: true,
         limits_after: None,
+        considered: Vec::new(),
     }
 }
 

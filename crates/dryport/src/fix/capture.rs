@@ -64,6 +64,7 @@ pub(super) fn run(args: &FixArgs, output: &Output) -> Result<Exit, Failure> {
         plan: &plan,
         rehearsal: None,
         recipes: &recipes,
+        why: false,
         command_suffix: String::new(),
         outcome,
     };

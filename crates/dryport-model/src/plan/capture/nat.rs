@@ -39,6 +39,7 @@ pub(super) fn plan(request: &CapturedRequest, target: &Target) -> Plan {
         after: expected,
         reaches,
         limits_after: None,
+        considered: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::{PlannedRequest, Planner, even_above};
 use crate::cause::grouped;
 use crate::plan::{
-    Change, Conflict, ConflictKind, Expected, Plan, Refusal, Scope, Service, Setting,
+    Change, Conflict, ConflictKind, Considered, Expected, Plan, Refusal, Scope, Service, Setting,
 };
 use crate::{CauseId, Claim, Class, Ledger, Limits, PortRange, Protocol, TimeWaitReuse};
 
@@ -44,9 +44,52 @@ impl Planner<'_> {
             after: expected(limits),
             reaches,
             limits_after: Some(limits.clone()),
+            considered: Vec::new(),
             changes,
             conflicts,
         }
+    }
+
+    /// The ways that were weighed, by their milestones: every step in between is tried too.
+    pub(super) fn considered(&self, candidates: &[Limits], chosen: &Limits) -> Vec<Considered> {
+        let Some(planned) = self.facts.requests.first() else {
+            return Vec::new();
+        };
+        let now = self.facts.limits;
+        let is_milestone = |index: usize, limits: &Limits| {
+            let next = candidates.get(index + 1);
+            let is_last_of_its_kind = next.is_none_or(|next| {
+                next.range.size() < limits.range.size() || next.tw_reuse != limits.tw_reuse
+            });
+            let first_to_end = limits.range.high() == u16::MAX
+                && index
+                    .checked_sub(1)
+                    .and_then(|before| candidates.get(before))
+                    .is_none_or(|before| before.range.high() != u16::MAX);
+            index == 0 || is_last_of_its_kind || first_to_end
+        };
+        let mut weighed = Vec::from([now]);
+        let all = candidates.iter().enumerate();
+        weighed.extend(
+            all.filter(|(index, limits)| is_milestone(*index, limits) || *limits == chosen)
+                .map(|(_, limits)| limits),
+        );
+        let mut seen: Vec<&Limits> = Vec::new();
+        weighed.retain(|limits| {
+            let is_new = !seen.contains(limits);
+            seen.push(limits);
+            is_new
+        });
+        weighed
+            .into_iter()
+            .map(|limits| Considered {
+                what: words(now, limits),
+                expected: self.expected(planned, limits),
+                // What is no candidate is not enough by rule: narrower than the default, or odd.
+                suffices: candidates.contains(limits) && self.suffices(limits),
+                is_chosen: limits == chosen,
+            })
+            .collect()
     }
 
     fn expected(&self, planned: &PlannedRequest<'_>, limits: &Limits) -> Expected {
@@ -233,6 +276,25 @@ fn page_of(planned: &PlannedRequest<'_>, ledger: Ledger) -> CauseId {
         }
         Claim::Tuple { .. } if ledger.time_wait * 2 >= ledger.taken() => CauseId::ConnectTimeWait,
         Claim::Tuple { .. } => CauseId::ConnectTupleDry,
+    }
+}
+
+/// A candidate in a few words.
+fn words(now: &Limits, limits: &Limits) -> String {
+    let mut words = Vec::new();
+    if limits.range != now.range {
+        words.push(limits.range.to_string());
+    }
+    if limits.tw_reuse != now.tw_reuse {
+        words.push(format!("tcp_tw_reuse={}", reuse_text(limits.tw_reuse)));
+    }
+    if limits.tw_reuse_delay_ms != now.tw_reuse_delay_ms {
+        words.push(format!("after {} ms", limits.tw_reuse_delay_ms));
+    }
+    match words.is_empty() {
+        true if limits.reserved == now.reserved => "as it is".into(),
+        true => "more ports reserved".into(),
+        false => words.join(", "),
     }
 }
 

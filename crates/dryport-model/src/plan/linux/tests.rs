@@ -517,6 +517,14 @@ proptest! {
             let taken = world.views.settled_under(&world.request, now).ledger().taken();
             prop_assert!(settled.headroom().at_least >= taken);
         }
+        // The first that suffices is taken.
+        let chosen: Vec<_> = plan.considered.iter().filter(|one| one.is_chosen).collect();
+        prop_assert_eq!(chosen.len(), 1, "{:?}", plan.considered);
+        prop_assert_eq!(chosen[0].suffices, plan.reaches);
+        if plan.reaches {
+            let mut safer = plan.considered.iter().take_while(|one| !one.is_chosen);
+            prop_assert!(safer.all(|one| !one.suffices), "{:?}", plan.considered);
+        }
         // Applied, it needs nothing more.
         prop_assert_eq!(plan.changes.is_empty(), limits == now);
         let count = |class| told.ledger().count(class);
