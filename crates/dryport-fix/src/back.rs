@@ -44,6 +44,7 @@ pub fn take_back(
     entry: &mut Entry,
     told: &mut dyn FnMut(&Progress),
 ) -> Result<()> {
+    forget_unwritten_file(entry)?;
     let moved = moved(entry)?;
     if !moved.is_empty() {
         return Err(FixError::ChangedSince(moved));
@@ -96,6 +97,23 @@ pub fn take_back_ours(
     }
     entry.settings = left;
     take_back(journal, entry, told)
+}
+
+/// Before a change is confirmed its file is only meant to be written: whatever stands there is
+/// somebody else's, unless the confirmation was interrupted.
+fn forget_unwritten_file(entry: &mut Entry) -> Result<()> {
+    let Some(step) = entry
+        .file
+        .as_ref()
+        .filter(|_| entry.stage == Stage::Unconfirmed)
+    else {
+        return Ok(());
+    };
+    if files::read_optional(Path::new(&step.path))? != step.after.get() {
+        tidy_file(entry)?;
+        entry.file = None;
+    }
+    Ok(())
 }
 
 /// Whether the file that an entry wrote, or was about to write, is there.

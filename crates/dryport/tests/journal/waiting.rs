@@ -12,7 +12,9 @@ use dryport_tune::lock::Lock;
 
 use crate::terminal::{End, in_a_session};
 use crate::tree::Tree;
-use crate::world::{CONFIRM, FIX, FIX_REUSE, OUR_FILE, PROGRAM, RANGE, UNDO, World, until};
+use crate::world::{
+    CONFIRM, FIX, FIX_REUSE, OUR_FILE, PROGRAM, RANGE, RESERVED, UNDO, World, until,
+};
 use crate::{Skipped, Test, needs_root};
 
 pub const TESTS: &[(&str, Test)] = &[
@@ -48,6 +50,10 @@ pub const TESTS: &[(&str, Test)] = &[
     (
         "confirming refuses a file that somebody else changed since",
         file_moved,
+    ),
+    (
+        "an unconfirmed change is taken back though others changed our file, a setting, the journal",
+        among_others,
     ),
     (
         "undo takes an unconfirmed change back before its time is over",
@@ -232,6 +238,26 @@ fn file_moved(_: Privilege) -> Result<(), Skipped> {
         .is_refused(&["somebody's work of an hour"]);
     assert_eq!(world.seen(), changed);
     assert_eq!(world.stages(), ["unconfirmed"]);
+    Ok(())
+}
+
+/// What locks people out has to go, whatever else was touched meanwhile.
+fn among_others(_: Privilege) -> Result<(), Skipped> {
+    let world = World::with_files();
+    world.run(&fix_within(SOON)).is_done();
+    let (ours, odd) = ("# of somebody else\n", world.journal().join("zzz.json"));
+    world.write(OUR_FILE, ours);
+    fs::write(&odd, "{").unwrap();
+    world.set(RESERVED, "1234");
+    until("the range is taken back", || {
+        world.get(RANGE) == "32768\t60999"
+    });
+    until("the guard ends", || world.guards().is_empty());
+    assert_eq!(world.get(RESERVED), "1234");
+    assert_eq!(
+        fs::read_to_string(world.root().join(OUR_FILE)).unwrap(),
+        ours
+    );
     Ok(())
 }
 
