@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod diagnosis;
 mod explained;
 mod group;
 pub mod json;
@@ -19,6 +20,7 @@ pub use answer::{
     Check, CheckedNamespace, HeadroomAnswer, NamespaceName, OpenFilesLimit, ProcessFindings,
     ProcessRequest, SeenSocket,
 };
+pub use diagnosis::{Diagnosis, Finding};
 pub use explained::{Explained, ExplainedInput};
 pub use group::{By, Group, Groups};
 pub use note::request_notes;

@@ -6,6 +6,7 @@
 mod bar;
 mod cause;
 mod check;
+mod doctor;
 mod explain;
 mod headline;
 mod headroom;
@@ -22,6 +23,7 @@ mod requests;
 mod see;
 
 pub use check::check;
+pub use doctor::{doctor, doctor_line};
 pub use explain::{cause_summary, explain, explain_line};
 pub use headline::check_line;
 pub use headroom::{headroom, headroom_line};

@@ -55,6 +55,13 @@ Exit codes:
   3   the file is there already, or could not be written
   64  wrong usage";
 
+const DOCTOR_HELP: &str = "\
+Each is tried, none is concluded from who you are or which kernel this is. Nothing is changed.
+
+Exit codes:
+  0   done
+  64  wrong usage";
+
 const FIX_HELP: &str = "\
 Examples:
   dryport fix                             show the plan, ask, apply, verify
@@ -165,6 +172,9 @@ pub enum Command {
     /// Try settings on this kernel in a scratch namespace, and measure what they give
     #[command(after_help = REHEARSE_HELP)]
     Rehearse(RehearseArgs),
+    /// What can be seen and done on this machine, what not, and what would change that
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor,
     /// All that `explain` can use of this machine, as one text to look through and send
     #[command(after_help = COLLECT_HELP)]
     Collect(CollectArgs),

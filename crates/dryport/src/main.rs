@@ -9,6 +9,7 @@ mod args;
 mod check;
 mod collect;
 mod destination;
+mod doctor;
 mod explain;
 mod failure;
 mod fix;
@@ -49,6 +50,7 @@ fn run(words: &[OsString]) -> Result<Exit, Failure> {
         Command::Explain(explain) => explain::run(&explain, &output),
         Command::Headroom(headroom) => headroom::run(&headroom, &output),
         Command::Collect(collect) => collect::run(&collect, &output),
+        Command::Doctor => doctor::run(&output),
         Command::Fix(fix) => fix::run(&fix, &output),
         Command::Undo(undo) => undo::run(&undo, &output),
         Command::Rehearse(rehearse) => rehearse::run(&rehearse, &output),

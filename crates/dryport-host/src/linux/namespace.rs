@@ -83,6 +83,19 @@ impl Namespace {
         })
     }
 
+    /// Whether this process may enter other namespaces of its user namespace, found by entering the
+    /// present one anew, in a thread of its own.
+    #[must_use]
+    pub fn may_enter() -> bool {
+        let again = || {
+            let file = File::open(CURRENT)?;
+            enter(&file, LinkNameSpaceType::Network)
+        };
+        std::thread::spawn(again)
+            .join()
+            .is_ok_and(|entered| entered.is_ok())
+    }
+
     /// Moves the calling thread into a namespace. Threads started afterwards by it follow.
     ///
     /// A namespace that belongs to a user namespace of our own (a rootless container) is entered

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::see::SeeDocument;
 use super::{
-    CheckDocument, ExplainDocument, HeadroomDocument, JournalDocument, PlanDocument,
-    RehearsalDocument,
+    CheckDocument, DoctorDocument, ExplainDocument, HeadroomDocument, JournalDocument,
+    PlanDocument, RehearsalDocument,
 };
 
 /// File name and schema of every document. Fields that may be added later are allowed: no schema
@@ -25,6 +25,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
             schema::<ExplainDocument<'static>>(),
         ),
         ("dryport.see-1.json", schema::<SeeDocument<'static>>()),
+        ("dryport.doctor-1.json", schema::<DoctorDocument<'static>>()),
         ("dryport.plan-1.json", schema::<PlanDocument<'static>>()),
         (
             "dryport.rehearsal-1.json",

@@ -225,3 +225,38 @@ fn the_kept_schemas_are_those_of_the_types() {
         assert!(kept == schema, "docs/schema/{name} is out of date");
     }
 }
+
+#[test]
+fn doctor_holds_to_its_schema_and_fits_the_screen() {
+    let finding = |seen, why: Option<&str>, change: Option<&str>| dryport_report::Finding {
+        id: "owners",
+        what: "who holds a socket",
+        seen,
+        how: "/proc/PID/fd".into(),
+        why: why.map(Into::into),
+        change: change.map(Into::into),
+    };
+    let why = "73 processes may not be looked into, which is a long sentence that has to be folded";
+    let diagnosis = dryport_report::Diagnosis {
+        kernel: "6.18.44".into(),
+        findings: vec![
+            finding(dryport_model::Seen::Full, None, None),
+            finding(
+                dryport_model::Seen::Partial,
+                Some(why),
+                Some("run it as root"),
+            ),
+            finding(dryport_model::Seen::None, Some("gone"), None),
+        ],
+    };
+    let mut out = Vec::new();
+    dryport_report::json::write_doctor(&mut out, &diagnosis).unwrap();
+    holds_to("dryport.doctor-1.json", &out);
+    let text = dryport_report::text::doctor(&diagnosis, dryport_report::text::Screen::default());
+    assert!(text.starts_with("Linux 6.18.44: 2 things cannot"), "{text}");
+    assert!(
+        text.lines().all(|line| line.chars().count() <= 80),
+        "{text}"
+    );
+    assert!(text.contains("→ run it as root"), "{text}");
+}

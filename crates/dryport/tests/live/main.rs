@@ -12,6 +12,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 mod accepted;
 mod blind;
+mod doctor;
 mod fix;
 mod helper;
 mod hostile;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         hostile::TESTS,
         accepted::TESTS,
         fix::TESTS,
+        doctor::TESTS,
     ];
     let fixed = fixed
         .concat()
