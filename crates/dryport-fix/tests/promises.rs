@@ -4,7 +4,6 @@
 //! Needs the right to make network namespaces: as root, else in a user namespace, in which this
 //! program starts itself again. What cannot run says SKIPPED, and fails where `DRYPORT_REQUIRE`
 //! names `netns`.
-#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of this is a test")]
 
 use std::collections::BTreeMap;

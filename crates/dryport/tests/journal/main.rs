@@ -4,7 +4,6 @@
 //! The built program in scratch network namespaces, with a journal and a tree of sysctl.d files of
 //! its own. Needs the right to make network namespaces (root, or a user namespace). What cannot run
 //! says SKIPPED, and fails where `DRYPORT_REQUIRE` names it.
-#![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of this is a test")]
 
 use std::process::ExitCode;
