@@ -250,7 +250,7 @@ fn doctor_holds_to_its_schema_and_fits_the_screen() {
         ],
     };
     let mut out = Vec::new();
-    dryport_report::json::write_doctor(&mut out, &diagnosis).unwrap();
+    json::write_doctor(&mut out, &diagnosis).unwrap();
     holds_to("dryport.doctor-1.json", &out);
     let text = dryport_report::text::doctor(&diagnosis, dryport_report::text::Screen::default());
     assert!(text.starts_with("Linux 6.18.44: 2 things cannot"), "{text}");
