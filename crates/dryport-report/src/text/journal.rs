@@ -72,6 +72,7 @@ fn stage(word: &str) -> String {
         "undoing" => "interrupted while it was taken back; the next run goes on",
         "undone" => "taken back",
         "gone" => "nothing is left to take back",
+        "forgotten" => "closed by hand, nothing was changed",
         why_not => return why_not.into(),
     };
     format!("{word}: {meaning}")
