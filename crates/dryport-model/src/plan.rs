@@ -19,7 +19,7 @@ mod views;
 
 pub use capture::plan_for_capture;
 pub use client::{Client, Measure, ProgramTraits, Runtime, advice, recognise, snippet};
-pub use known::known_service_ports;
+pub use known::{KUBELET_PORT, known_service_ports, node_ports_in};
 pub use linux::{LinuxFacts, PlannedRequest, measures_for, plan_for_linux, plan_with_limits};
 pub use myth::{refuse, refuse_on};
 pub use recipe::{Recipe, recipes};
@@ -136,6 +136,26 @@ pub struct Change {
     pub persists: bool,
     /// Whether the system has to be restarted for it to take effect.
     pub restart_needed: bool,
+}
+
+impl Change {
+    /// A sysctl: in force at once, and only until the next start.
+    fn of_sysctl(
+        setting: Setting,
+        (from, to): (Option<String>, String),
+        why: String,
+        scope: Scope,
+    ) -> Self {
+        Self {
+            setting,
+            from,
+            to,
+            why,
+            scope,
+            persists: false,
+            restart_needed: false,
+        }
+    }
 }
 
 /// What a change meets.

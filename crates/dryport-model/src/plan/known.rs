@@ -5,6 +5,8 @@
 //! unassigned port, by the project's own documentation. Ports that programs merely like to use in
 //! examples are left out: each reserved port is one less for everybody.
 
+use crate::PortRange;
+
 /// Port and service, ascending. TCP, and UDP where the service speaks UDP alone: reserving a port
 /// keeps it from both.
 #[must_use]
@@ -130,6 +132,23 @@ const KNOWN: &[(u16, &str)] = &[
     (61613, "STOMP"),
     (61616, "ActiveMQ"),
 ];
+
+/// Ports that Kubernetes gives to services on every node (NodePort), unless it is told otherwise.
+const NODE_PORTS: PortRange = match PortRange::new(30000, 32767) {
+    Some(range) => range,
+    None => PortRange::LINUX_DEFAULT,
+};
+/// Where the kubelet of a node listens.
+pub const KUBELET_PORT: u16 = 10250;
+
+/// The part of a range that a node gives to services.
+#[must_use]
+pub fn node_ports_in(range: PortRange) -> Option<PortRange> {
+    PortRange::new(
+        range.low().max(NODE_PORTS.low()),
+        range.high().min(NODE_PORTS.high()),
+    )
+}
 
 #[cfg(test)]
 mod tests {

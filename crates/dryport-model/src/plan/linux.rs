@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::{Measure, Plan, PortViews, Service, Target, known_service_ports};
+use super::{Measure, Plan, PortViews, Service, Target, known_service_ports, node_ports_in};
 use crate::{
     CauseId, Claim, Ledger, Limits, PortRange, Protocol, Request, Thresholds, TimeWaitReuse,
 };
@@ -17,8 +17,6 @@ mod tests;
 const COMFORTABLE_LOW: u16 = 10240;
 /// The range grows downwards in steps of so many ports.
 const STEP: u16 = 1024;
-/// Ports that Kubernetes gives to services on every node.
-const NODE_PORTS: (u16, u16) = (30000, 32767);
 /// A request that the plan has to satisfy.
 #[derive(Clone, Copy, Debug)]
 pub struct PlannedRequest<'a> {
@@ -255,11 +253,7 @@ impl Planner<'_> {
     }
 
     fn node_ports(&self, range: PortRange) -> Option<PortRange> {
-        let (low, high) = (
-            range.low().max(NODE_PORTS.0),
-            range.high().min(NODE_PORTS.1),
-        );
-        let inside = PortRange::new(low, high)?;
+        let inside = node_ports_in(range)?;
         let reserved = self.facts.limits.reserved.count_in(inside);
         (self.facts.is_kubernetes_node && reserved < inside.size()).then_some(inside)
     }

@@ -6,8 +6,9 @@ use std::path::Path;
 use dryport_host::survey::{self, Means};
 use dryport_host::{LimitsRead, NamespaceId, device_name, runtime_of};
 use dryport_model::plan::{
-    Advice, LinuxFacts, Plan, PlannedRequest, PortViews, ProgramTraits, Service, ServicePort,
-    Target, advice as advice_for, measures_for, plan_for_linux, plan_with_limits, recognise,
+    Advice, KUBELET_PORT, LinuxFacts, Plan, PlannedRequest, PortViews, ProgramTraits, Service,
+    ServicePort, Target, advice as advice_for, measures_for, plan_for_linux, plan_with_limits,
+    recognise,
 };
 use dryport_model::{
     Claim, Level, Limits, OwnerShare, Owners, Protocol, Request, RequestVerdict, Thresholds,
@@ -31,8 +32,6 @@ const WALK_IS_FELT_FROM: u32 = 1024;
 const MOST_PROGRAMS: usize = 4;
 /// Where the kubelet keeps its state.
 const KUBELET: &str = "/var/lib/kubelet";
-/// The kubelet's own port.
-const KUBELET_PORT: u16 = 10250;
 
 /// One request and what every port would be for it.
 pub(crate) struct Subject {

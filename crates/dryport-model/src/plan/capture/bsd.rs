@@ -91,16 +91,8 @@ pub(super) fn changes(scene: &Scene<'_>, chosen: &Candidate) -> Vec<Change> {
     changes
 }
 
-const fn change(setting: Setting, from: Option<String>, to: String, why: String) -> Change {
-    Change {
-        setting,
-        from,
-        to,
-        why,
-        scope: Scope::Machine,
-        persists: false,
-        restart_needed: false,
-    }
+fn change(setting: Setting, from: Option<String>, to: String, why: String) -> Change {
+    Change::of_sysctl(setting, (from, to), why, Scope::Machine)
 }
 
 pub(super) fn conflicts(scene: &Scene<'_>, chosen: &Candidate) -> Vec<Conflict> {

@@ -8,15 +8,16 @@ use super::candidates::{first, lower_starts};
 use super::scene::Scene;
 use super::{Candidate, told};
 use crate::explain::{Number, Scope as RequestScope};
-use crate::plan::{Change, Conflict, ConflictKind, Scope, Setting, known_service_ports};
+use crate::plan::{
+    Change, Conflict, ConflictKind, KUBELET_PORT, Scope, Setting, known_service_ports,
+    node_ports_in,
+};
 use crate::{Features, Limits, PortRange, PortSet, Protocol, TimeWaitReuse, grouped};
 
 /// Down to here a range swallows few services.
 const COMFORTABLE_LOW: u16 = 10240;
 /// Below it are the ports of services that start as root.
 const LOWEST: u16 = 1024;
-/// The kubelet listens here: its node gives NodePorts to services.
-const KUBELET: u16 = 10250;
 
 pub(super) fn candidates(scene: &Scene<'_>) -> Vec<Candidate> {
     let reuse_now = scene.present().reuse;
@@ -99,8 +100,8 @@ fn known<'a>(
 
 /// What Kubernetes gives to services, where a kubelet listens.
 fn node_ports(scene: &Scene<'_>, range: PortRange) -> Option<PortRange> {
-    let inside = PortRange::new(range.low().max(30000), range.high().min(32767))?;
-    let is_node = scene.services.contains(KUBELET);
+    let inside = node_ports_in(range)?;
+    let is_node = scene.services.contains(KUBELET_PORT);
     let new = !scene.range.contains(inside.low()) || !scene.range.contains(inside.high());
     let left = scene.reserved.count_in(inside) < inside.size();
     (is_node && new && left).then_some(inside)
@@ -154,16 +155,8 @@ fn why_range(scene: &Scene<'_>, range: PortRange) -> String {
     )
 }
 
-const fn change(setting: Setting, from: Option<String>, to: String, why: String) -> Change {
-    Change {
-        setting,
-        from,
-        to,
-        why,
-        scope: Scope::Namespace,
-        persists: false,
-        restart_needed: false,
-    }
+fn change(setting: Setting, from: Option<String>, to: String, why: String) -> Change {
+    Change::of_sysctl(setting, (from, to), why, Scope::Namespace)
 }
 
 pub(super) fn conflicts(scene: &Scene<'_>, chosen: &Candidate) -> Vec<Conflict> {

@@ -310,15 +310,7 @@ fn nothing() -> Expected {
 }
 
 fn change(setting: Setting, from: String, to: String, why: String) -> Change {
-    Change {
-        setting,
-        from: Some(from),
-        to,
-        why,
-        scope: Scope::Namespace,
-        persists: false,
-        restart_needed: false,
-    }
+    Change::of_sysctl(setting, (Some(from), to), why, Scope::Namespace)
 }
 
 fn why_range(now: PortRange, after: PortRange) -> String {
