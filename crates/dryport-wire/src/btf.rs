@@ -1,13 +1,16 @@
 //! Raw BTF, the kernel's description of its own types: is there a name, has a struct a member.
 //!
-//! Just enough to detect kernel rules without loading a program. Format:
-//! `Documentation/bpf/btf.rst`; either byte order. Every offset is checked; nothing is allocated
-//! but a list of anonymous members.
+//! Just enough to detect kernel rules without loading a program; what a loader needs of it is cut
+//! out in `cut`. Format: `Documentation/bpf/btf.rst`; either byte order. Every offset is checked;
+//! nothing is allocated here but a list of anonymous members.
+
+mod cut;
 
 use alloc::vec::Vec;
 
 use memchr::memmem;
 
+pub use self::cut::{Cut, Wanted, cut, cut_without};
 use crate::WireError;
 
 const MAGIC: u16 = 0xeb9f;
@@ -128,32 +131,49 @@ impl<'a> Sections<'a> {
 
     /// Calls `see` with the id, the name's offset and the members of every struct and union.
     fn each_composite(&self, mut see: impl FnMut(u32, u32, &'a [u8])) -> Result<(), WireError> {
+        self.each_type(|id, _, of| {
+            if matches!(of.kind, KIND_STRUCT | KIND_UNION) {
+                see(id, of.name, of.more);
+            }
+        })
+    }
+
+    /// Calls `see` with the id and the offset of every type.
+    fn each_type(&self, mut see: impl FnMut(u32, usize, Type<'a>)) -> Result<(), WireError> {
         let mut offset = 0;
         // Type 0 is void and is not written down.
         let mut id: u32 = 1;
         while offset < self.types.len() {
-            let truncated = |need| WireError::Truncated {
-                what: "BTF type",
-                offset,
-                need,
-                have: self.types.len() - offset,
-            };
-            let word = |at| u32_at(self.types, offset + at, self.big_endian).ok_or(truncated(TYPE));
-            let (name, what) = (word(0)?, word(4)?);
-            let (kind, count) = ((what >> 24 & 0x1f) as u8, (what & 0xffff) as usize);
-            let more = trailing(kind, count).ok_or(WireError::UnknownBtfKind { offset, kind })?;
-            let end = offset + TYPE + more;
-            let members = self
-                .types
-                .get(offset + TYPE..end)
-                .ok_or(truncated(TYPE + more))?;
-            if matches!(kind, KIND_STRUCT | KIND_UNION) {
-                see(id, name, members);
-            }
-            offset = end;
+            let found = self.type_at(offset)?;
+            see(id, offset, found);
+            offset += TYPE + found.more.len();
             id = id.saturating_add(1);
         }
         Ok(())
+    }
+
+    /// The type that starts at an offset of the type section.
+    #[inline]
+    fn type_at(&self, offset: usize) -> Result<Type<'a>, WireError> {
+        let rest = self.types.get(offset..).unwrap_or_default();
+        let truncated = |need| WireError::Truncated {
+            what: "BTF type",
+            offset,
+            need,
+            have: rest.len(),
+        };
+        let (head, rest) = rest.split_first_chunk::<TYPE>().ok_or(truncated(TYPE))?;
+        let word = |at| u32_at(head, at, self.big_endian).unwrap_or_default();
+        let what = word(4);
+        let (kind, count) = ((what >> 24 & 0x1f) as u8, (what & 0xffff) as usize);
+        let more = trailing(kind, count).ok_or(WireError::UnknownBtfKind { offset, kind })?;
+        Ok(Type {
+            name: word(0),
+            kind,
+            what,
+            size_or_type: word(8),
+            more: rest.get(..more).ok_or(truncated(TYPE + more))?,
+        })
     }
 
     /// Whether one of the members has the name; the types of those without one are noted.
@@ -168,17 +188,38 @@ impl<'a> Sections<'a> {
         false
     }
 
-    /// Whether the string at an offset is the name. No name is empty: 0 is "anonymous".
+    /// Whether the string at an offset is the name.
     fn is_named(&self, offset: u32, name: &str) -> bool {
-        let Some(text) = self.strings.get(offset as usize..) else {
-            return false;
-        };
-        !name.is_empty()
-            && text
-                .strip_prefix(name.as_bytes())
-                .and_then(|rest| rest.first())
-                == Some(&0)
+        starts_with_name(self.text_at(offset), name)
     }
+
+    /// The strings from an offset on. Offset 0 is "nameless", whatever a damaged file has there.
+    #[inline]
+    fn text_at(&self, offset: u32) -> &'a [u8] {
+        let named = offset != 0;
+        let text = self.strings.get(offset as usize..).filter(|_| named);
+        text.unwrap_or_default()
+    }
+}
+
+/// Whether text starts with the name and its NUL. No name is empty.
+fn starts_with_name(text: &[u8], name: &str) -> bool {
+    let rest = text.strip_prefix(name.as_bytes());
+    rest.and_then(|rest| rest.first()) == Some(&0) && !name.is_empty() && !name.contains('\0')
+}
+
+/// One `struct btf_type` and what stands behind it.
+#[derive(Clone, Copy)]
+struct Type<'a> {
+    /// Offset of its name; 0 is nameless.
+    name: u32,
+    kind: u8,
+    /// The whole second word: kind, count in the low half, a flag in the highest bit.
+    what: u32,
+    /// A size or a type's id, by kind.
+    size_or_type: u32,
+    /// Members, an array's three words and so on, by kind.
+    more: &'a [u8],
 }
 
 /// A section's bytes; offsets count from the header's end.

@@ -189,6 +189,13 @@ pub fn socket_inode(link: &[u8]) -> Option<u32> {
     number(link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?)
 }
 
+/// The inode number in what a link `/proc/PID/ns/net` points to, and in what `mountinfo` tells of a
+/// mounted one: `net:[4026531840]`.
+#[must_use]
+pub fn net_namespace_inode(link: &[u8]) -> Option<u64> {
+    number(link.strip_prefix(b"net:[")?.strip_suffix(b"]")?)
+}
+
 /// The words between white space.
 fn words(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes

@@ -7,13 +7,24 @@ use proptest::prelude::*;
 use super::*;
 
 /// A BTF being written.
-struct Maker {
+pub(super) struct Maker {
     types: Vec<u8>,
     strings: Vec<u8>,
     big_endian: bool,
+    /// The last type's id.
+    last: u32,
 }
 
 impl Maker {
+    pub(super) fn new(big_endian: bool) -> Self {
+        Self {
+            types: Vec::new(),
+            strings: Vec::from([0]),
+            big_endian,
+            last: 0,
+        }
+    }
+
     fn word(&self, value: u32) -> [u8; 4] {
         if self.big_endian {
             value.to_be_bytes()
@@ -22,7 +33,7 @@ impl Maker {
         }
     }
 
-    fn name(&mut self, name: &str) -> u32 {
+    pub(super) fn name(&mut self, name: &str) -> u32 {
         if name.is_empty() {
             return 0;
         }
@@ -32,23 +43,33 @@ impl Maker {
         at
     }
 
-    fn words(&mut self, words: &[u32]) {
+    /// The id of a type written now.
+    pub(super) fn raw(&mut self, words: &[u32]) -> u32 {
         for word in words {
             let bytes = self.word(*word);
             self.types.extend(bytes);
         }
+        self.last += 1;
+        self.last
     }
 
-    fn composite(&mut self, kind: u32, name: &str, members: &[(&str, u32)]) {
+    /// A type of a kind, with a name, a size or an id, and what stands behind.
+    pub(super) fn add(&mut self, kind: u32, name: &str, last: u32, more: &[u32]) -> u32 {
         let name = self.name(name);
-        self.words(&[name, kind << 24 | members.len() as u32, 8]);
-        for (member, of) in members {
-            let member = self.name(member);
-            self.words(&[member, *of, 0]);
-        }
+        self.raw(&[&[name, kind << 24, last], more].concat())
     }
 
-    fn finish(&self) -> Vec<u8> {
+    /// A struct or union of 8 bytes.
+    pub(super) fn composite(&mut self, kind: u32, name: &str, members: &[(&str, u32)]) -> u32 {
+        let name = self.name(name);
+        let mut words = Vec::from([name, kind << 24 | members.len() as u32, 8]);
+        for (member, of) in members {
+            words.extend([self.name(member), *of, 0]);
+        }
+        self.raw(&words)
+    }
+
+    pub(super) fn finish(&self) -> Vec<u8> {
         let magic = if self.big_endian {
             [0xeb, 0x9f]
         } else {
@@ -67,14 +88,9 @@ impl Maker {
 }
 
 fn sample(big_endian: bool) -> Vec<u8> {
-    let mut maker = Maker {
-        types: Vec::new(),
-        strings: Vec::from([0]),
-        big_endian,
-    };
-    let int = maker.name("int");
-    maker.words(&[int, 1 << 24, 4, 32]); // 1
-    maker.words(&[0, 3 << 24, 0, 1, 1, 4]); // 2: an array
+    let mut maker = Maker::new(big_endian);
+    maker.add(1, "int", 4, &[32]); // 1
+    maker.add(3, "", 0, &[1, 1, 4]); // 2: an array
     maker.composite(6, "colour", &[]); // 3
     maker.composite(5, "", &[("deep", 1), ("", 5)]); // 4: anonymous union
     maker.composite(4, "", &[("deeper", 1)]); // 5: anonymous struct
@@ -126,6 +142,15 @@ fn a_struct_that_is_not_there_is_not_one_without_the_member() {
 fn a_struct_that_holds_itself_ends_the_search() {
     assert_eq!(
         struct_has_member(&sample(false), "knot", "x"),
+        Ok(Some(false))
+    );
+}
+
+#[test]
+fn a_name_is_not_two_with_a_nul_between() {
+    let btf = sample(false);
+    assert_eq!(
+        struct_has_member(&btf, "inet_bind2_bucket", "port\0fastreuse"),
         Ok(Some(false))
     );
 }

@@ -10,10 +10,15 @@ use super::printable;
 
 /// The path of a process's cgroup: that of version 2; where that one is the root (hybrid set-ups)
 /// or missing, that of version 1's `name=systemd`, then any. A path may end with ` (deleted)`.
+///
+/// One that names a container goes before those that name none: with version 1 and its own driver,
+/// Docker makes no cgroup of version 2, so that its containers stay in `0::/system.slice/docker.service`
+/// or `0::/system.slice/containerd.service`, beside `1:name=systemd:/docker/ID`.
 #[must_use]
 pub fn cgroup_path(bytes: &[u8]) -> Option<&[u8]> {
     let lines = || bytes.split(|byte| *byte == b'\n').filter_map(split_line);
     let deep = |path: &&[u8]| *path != b"/";
+    let contained = |path: &&[u8]| deep(path) && CgroupName::of(path).container.is_some();
     let unified = || lines().filter(Line::is_unified).map(|line| line.path);
     let systemd = || {
         lines()
@@ -21,8 +26,9 @@ pub fn cgroup_path(bytes: &[u8]) -> Option<&[u8]> {
             .map(|line| line.path)
     };
     let any = || lines().map(|line| line.path);
-    let mut chosen = unified().chain(systemd()).chain(any());
-    chosen.find(deep).or_else(|| any().next())
+    let ordered = || unified().chain(systemd()).chain(any());
+    let chosen = ordered().find(contained).or_else(|| ordered().find(deep));
+    chosen.or_else(|| any().next())
 }
 
 /// The path in the version 2 hierarchy, which BPF programs hang on; `None` without that hierarchy.
@@ -71,11 +77,13 @@ pub struct CgroupName {
 }
 
 /// Prefixes of a container's cgroup, with and without `.scope`.
-const CONTAINER_PREFIXES: [(&[u8], &str); 6] = [
+const CONTAINER_PREFIXES: [(&[u8], &str); 7] = [
     (b"docker-", "docker"),
     (b"cri-containerd-", "containerd"),
     (b"nerdctl-", "containerd"),
     (b"crio-", "cri-o"),
+    // Below the unit of a Quadlet (`--cgroups=split`).
+    (b"libpod-payload-", "podman"),
     (b"libpod-", "podman"),
     (b"lxc.payload.", "lxc"),
 ];
@@ -98,6 +106,11 @@ impl CgroupName {
         if let Some((id, runtime)) = container_of(component, parent) {
             self.container = Some(printable(id));
             self.runtime = runtime;
+            // `kubepods-burstable-podUID.slice:cri-containerd:ID` is one component.
+            let slice = component.split(|byte| *byte == b':').next();
+            if let Some(uid) = slice.and_then(pod_of) {
+                self.pod_uid = Some(uid);
+            }
             // What was found so far is outside of the container, the pod excepted.
             self.unit = None;
         } else if let Some(uid) = pod_of(component) {

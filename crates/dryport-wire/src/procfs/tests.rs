@@ -120,6 +120,180 @@ fn the_deepest_hierarchy_tells_the_cgroup() {
     assert_eq!(path("nonsense\n0:/\n"), None);
 }
 
+/// What `/proc/PID/cgroup` holds on real machines, with [`ID`] for the container and [`POD`] for the
+/// pod: version, runtime and driver; the lines; container, runtime, pod, unit.
+const MACHINES: &[(&str, &str, Named)] = &[
+    (
+        "v1, Docker with cgroupfs (Debian 10)",
+        "12:pids:/docker/ID\n11:cpuset:/docker/ID\n4:rdma:/\n1:name=systemd:/docker/ID\n",
+        Named(Some("ID"), Some("docker"), None, None),
+    ),
+    (
+        "hybrid, Docker with cgroupfs (Ubuntu 20.04): nothing of it in version 2",
+        "9:memory:/docker/ID\n3:rdma:/\n1:name=systemd:/docker/ID\n\
+         0::/system.slice/containerd.service\n",
+        Named(Some("ID"), Some("docker"), None, None),
+    ),
+    (
+        "v1, Docker with systemd (CentOS 7)",
+        "10:devices:/system.slice/docker-ID.scope\n1:name=systemd:/system.slice/docker-ID.scope\n",
+        Named(Some("ID"), Some("docker"), None, None),
+    ),
+    (
+        "v2, Docker with systemd",
+        "0::/system.slice/docker-ID.scope\n",
+        Named(Some("ID"), Some("docker"), None, None),
+    ),
+    (
+        "v2, Docker with cgroupfs",
+        "0::/docker/ID\n",
+        Named(Some("ID"), Some("docker"), None, None),
+    ),
+    (
+        "v2, rootless Docker",
+        "0::/user.slice/user-1000.slice/user@1000.service/user.slice/docker-ID.scope\n",
+        Named(Some("ID"), Some("docker"), None, None),
+    ),
+    (
+        "v2, Docker inside of Docker: the inner one",
+        "0::/docker/0000000000000000000000000000000000000000000000000000000000000000/docker/ID\n",
+        Named(Some("ID"), Some("docker"), None, None),
+    ),
+    (
+        "v2, read inside of another container, which sees no more of the path",
+        "0::/../docker-ID.scope\n",
+        Named(Some("ID"), Some("docker"), None, None),
+    ),
+    (
+        "v2, the same with cgroupfs: who runs it is not told",
+        "0::/../ID\n",
+        Named(Some("ID"), None, None, None),
+    ),
+    (
+        "v1, Kubernetes with cgroupfs: the path does not tell the runtime",
+        "9:perf_event:/kubepods/burstable/podPOD/ID\n1:name=systemd:/kubepods/burstable/podPOD/ID\n\
+         0::/system.slice/containerd.service\n",
+        Named(Some("ID"), None, Some("POD"), None),
+    ),
+    (
+        "v1, Kubernetes 1.23 with Docker and systemd",
+        "3:cpu,cpuacct:/kubepods.slice/kubepods-podP_O_D.slice/docker-ID.scope\n",
+        Named(Some("ID"), Some("docker"), Some("POD"), None),
+    ),
+    (
+        "v2, Kubernetes with containerd and systemd",
+        "0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podP_O_D.slice/\
+         cri-containerd-ID.scope\n",
+        Named(Some("ID"), Some("containerd"), Some("POD"), None),
+    ),
+    (
+        "v2, containerd with systemd told to the kubelet alone",
+        "0::/system.slice/containerd.service/kubepods-besteffort-podP_O_D.slice:cri-containerd:ID\n",
+        Named(Some("ID"), Some("containerd"), Some("POD"), None),
+    ),
+    (
+        "v1, the same: version 2 has the daemon's own",
+        "5:pids:/system.slice/containerd.service/kubepods-besteffort-podP_O_D.slice:cri-containerd:ID\n\
+         0::/system.slice/containerd.service\n",
+        Named(Some("ID"), Some("containerd"), Some("POD"), None),
+    ),
+    (
+        "v2, kind: Kubernetes inside of Docker",
+        "0::/system.slice/docker-0000000000000000000000000000000000000000000000000000000000000000.scope/\
+         kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/\
+         kubelet-kubepods-besteffort-podP_O_D.slice/cri-containerd-ID.scope\n",
+        Named(Some("ID"), Some("containerd"), Some("POD"), None),
+    ),
+    (
+        "v2, CRI-O with systemd",
+        "0::/kubepods.slice/kubepods-podP_O_D.slice/crio-ID.scope/container\n",
+        Named(Some("ID"), Some("cri-o"), Some("POD"), None),
+    ),
+    (
+        "v1, CRI-O with cgroupfs",
+        "8:memory:/kubepods/besteffort/podPOD/crio-ID\n1:name=systemd:/kubepods/besteffort/podPOD/crio-ID\n",
+        Named(Some("ID"), Some("cri-o"), Some("POD"), None),
+    ),
+    (
+        "v2, a process of the pod outside of its containers (Kata)",
+        "0::/kubepods.slice/kubepods-podP_O_D.slice\n",
+        Named(None, None, Some("POD"), None),
+    ),
+    (
+        "v2, nerdctl with systemd",
+        "0::/system.slice/nerdctl-ID.scope\n",
+        Named(Some("ID"), Some("containerd"), None, None),
+    ),
+    (
+        "v2, Podman with systemd",
+        "0::/machine.slice/libpod-ID.scope/container\n",
+        Named(Some("ID"), Some("podman"), None, None),
+    ),
+    (
+        "v1, Podman with systemd",
+        "4:memory:/machine.slice/libpod-ID.scope\n1:name=systemd:/machine.slice/libpod-ID.scope\n0::/\n",
+        Named(Some("ID"), Some("podman"), None, None),
+    ),
+    (
+        "v1, Podman with cgroupfs",
+        "4:memory:/libpod_parent/libpod-ID\n",
+        Named(Some("ID"), Some("podman"), None, None),
+    ),
+    (
+        "v2, rootless Podman",
+        "0::/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-ID.scope/container\n",
+        Named(Some("ID"), Some("podman"), None, None),
+    ),
+    (
+        "v1, rootless Podman makes no cgroup",
+        "4:memory:/user.slice/user-1000.slice/session-2.scope\n\
+         1:name=systemd:/user.slice/user-1000.slice/session-2.scope\n",
+        Named(None, None, None, Some("session-2.scope")),
+    ),
+    (
+        "v2, rootless Podman by a Quadlet",
+        "0::/user.slice/user-1000.slice/user@1000.service/app.slice/redis.service/libpod-payload-ID\n",
+        Named(Some("ID"), Some("podman"), None, None),
+    ),
+    (
+        "v2, what forwards the ports of that Quadlet",
+        "0::/user.slice/user-1000.slice/user@1000.service/app.slice/redis.service/runtime\n",
+        Named(None, None, None, Some("redis.service")),
+    ),
+];
+
+/// Container, runtime, pod and unit.
+#[derive(Debug, PartialEq)]
+struct Named<'a>(
+    Option<&'a str>,
+    Option<&'a str>,
+    Option<&'a str>,
+    Option<&'a str>,
+);
+
+const POD: &str = "01234567-89ab-cdef-0123-456789abcdef";
+
+#[test]
+fn every_runtime_is_known_in_both_versions_of_cgroups() {
+    for (machine, lines, Named(container, runtime, pod, unit)) in MACHINES {
+        let lines = lines
+            .replace("P_O_D", &POD.replace('-', "_"))
+            .replace("podPOD", &format!("pod{POD}"))
+            .replace("ID", ID);
+        let name = CgroupName::of(cgroup_path(lines.as_bytes()).unwrap());
+        assert_eq!(
+            Named(
+                name.container.as_deref(),
+                name.runtime,
+                name.pod_uid.as_deref(),
+                name.unit.as_deref()
+            ),
+            Named(container.map(|_| ID), *runtime, pod.map(|_| POD), *unit),
+            "{machine}: {lines}"
+        );
+    }
+}
+
 fn named(path: &str) -> CgroupName {
     CgroupName::of(path.as_bytes())
 }
