@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use crate::{Level, OwnerShare};
+use crate::{Level, PortHolders};
 
 macro_rules! cause_ids {
     ($($(#[$doc:meta])* $name:ident = $id:literal,)*) => {
@@ -117,8 +117,8 @@ pub struct Cause {
     pub summary: String,
     /// The numbers.
     pub evidence: Vec<Evidence>,
-    /// Who holds the ports, the largest share first.
-    pub owners: Vec<OwnerShare>,
+    /// Who holds the ports.
+    pub owners: PortHolders,
     /// What to do, the safest first.
     pub remedies: Vec<Remedy>,
     /// What not to do.

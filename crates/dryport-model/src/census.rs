@@ -12,7 +12,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::tuple::hold;
 use crate::{
     BucketState, Buckets, Family, Headroom, HeadroomCount, Ledger, Limits, PortSet, Protocol,
-    Request, Socket, State, TupleHold,
+    Request, Socket, SocketPortRange, State, TupleHold,
 };
 
 mod requests;
@@ -28,12 +28,14 @@ pub struct SocketKey {
     pub destination: SocketAddr,
     /// Interface index of `SO_BINDTODEVICE`, 0 for none.
     pub device: u32,
+    /// `IP_LOCAL_PORT_RANGE` of the sockets; `None`: unset, or not told.
+    pub port_range: Option<SocketPortRange>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct KeyV4(Ipv4Addr, Ipv4Addr, u16, u32);
+struct KeyV4(Ipv4Addr, Ipv4Addr, u16, u32, Option<SocketPortRange>);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct KeyV6(Ipv6Addr, Ipv6Addr, u16, u32);
+struct KeyV6(Ipv6Addr, Ipv6Addr, u16, u32, Option<SocketPortRange>);
 
 /// One client socket in the range.
 #[derive(Clone, Copy, Debug)]
@@ -102,6 +104,8 @@ pub struct Census<'a> {
     binds: Vec<BindUse<'a>>,
     sockets: u64,
     listeners: Listeners,
+    /// Some sockets choose from a port range of their own.
+    has_ranges: bool,
 }
 
 struct BindUse<'a> {
@@ -148,6 +152,7 @@ impl<'a> Census<'a> {
             ],
             sockets: 0,
             listeners: HashMap::default(),
+            has_ranges: false,
         }
     }
 
@@ -166,10 +171,16 @@ impl<'a> Census<'a> {
     /// Takes note of one socket.
     #[inline]
     pub fn observe(&mut self, socket: &Socket) {
+        self.observe_with(socket, None);
+    }
+
+    /// Takes note of one socket whose own port range is told.
+    #[inline]
+    pub fn observe_with(&mut self, socket: &Socket, port_range: Option<SocketPortRange>) {
         self.sockets += 1;
         if self.limits.range.contains(socket.local.port()) {
             match socket.protocol {
-                Protocol::Tcp => self.observe_tcp(socket),
+                Protocol::Tcp => self.observe_tcp(socket, port_range),
                 Protocol::Udp => self.observe_udp(socket),
             }
         }
@@ -184,7 +195,7 @@ impl<'a> Census<'a> {
         }
     }
 
-    fn observe_tcp(&mut self, socket: &Socket) {
+    fn observe_tcp(&mut self, socket: &Socket, port_range: Option<SocketPortRange>) {
         self.buckets.observe(socket);
         match socket.state {
             State::Listen | State::BoundInactive => {
@@ -206,11 +217,11 @@ impl<'a> Census<'a> {
             // Listeners come first in a dump, so most accepted sockets are known at once; the
             // rest are left out when the ledgers are made.
             _ if self.is_accepted(socket.local) => {}
-            _ => self.observe_client(socket),
+            _ => self.observe_client(socket, port_range),
         }
     }
 
-    fn observe_client(&mut self, socket: &Socket) {
+    fn observe_client(&mut self, socket: &Socket, port_range: Option<SocketPortRange>) {
         let (hold, remaining_ms) = match hold(self.limits, socket) {
             TupleHold::InUse => (Hold::InUse, 0),
             TupleHold::Reusable => (Hold::Reusable, 0),
@@ -218,7 +229,7 @@ impl<'a> Census<'a> {
             TupleHold::UntoldTimestamps { remaining_ms } => (Hold::UntoldTimestamps, remaining_ms),
             TupleHold::UntoldRule { remaining_ms } => (Hold::UntoldRule, remaining_ms),
         };
-        let request = self.request_of(socket);
+        let request = self.request_of(socket, port_range);
         self.entries.push(Entry {
             request,
             inode: socket.inode,
@@ -229,13 +240,20 @@ impl<'a> Census<'a> {
         });
     }
 
-    fn request_of(&mut self, socket: &Socket) -> u32 {
+    fn request_of(&mut self, socket: &Socket, port_range: Option<SocketPortRange>) -> u32 {
         let fresh = self.requests.len() as u32;
+        self.has_ranges |= port_range.is_some();
         let (local, remote) = (socket.local.ip(), socket.remote);
         let index = match (local, remote.ip()) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => *self
                 .keys_v4
-                .entry(KeyV4(source, destination, remote.port(), socket.device))
+                .entry(KeyV4(
+                    source,
+                    destination,
+                    remote.port(),
+                    socket.device,
+                    port_range,
+                ))
                 .or_insert(fresh),
             _ => *self
                 .keys_v6
@@ -244,6 +262,7 @@ impl<'a> Census<'a> {
                     as_v6(remote.ip()),
                     remote.port(),
                     socket.device,
+                    port_range,
                 ))
                 .or_insert(fresh),
         };
@@ -252,6 +271,7 @@ impl<'a> Census<'a> {
                 source: local,
                 destination: remote,
                 device: socket.device,
+                port_range,
             };
             self.requests.push((key, 0));
         }
@@ -315,6 +335,12 @@ impl<'a> Census<'a> {
     #[must_use]
     pub const fn buckets(&self) -> &Buckets {
         &self.buckets
+    }
+
+    /// Records the state that the kernel itself tells of a port's TCP bind bucket.
+    #[inline]
+    pub fn see_bucket(&mut self, port: u16, state: BucketState) {
+        self.buckets.prove(port, state);
     }
 
     /// Records what asking the kernel showed of a TCP port; see [`Buckets::prove`].

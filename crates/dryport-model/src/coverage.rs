@@ -17,6 +17,8 @@ pub enum Fact {
     V6Only,
     /// The namespace's settings.
     Settings,
+    /// The other network namespaces of the machine.
+    Namespaces,
     /// Which processes hold the sockets.
     Owners,
 }
@@ -32,6 +34,7 @@ impl Fact {
             Self::TimeWaitTimestamps => "time_wait_timestamps",
             Self::V6Only => "v6only",
             Self::Settings => "settings",
+            Self::Namespaces => "namespaces",
             Self::Owners => "owners",
         }
     }

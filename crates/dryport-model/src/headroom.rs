@@ -223,6 +223,12 @@ impl<'a> HeadroomCount<'a> {
             && self.buckets.state(port) != BucketState::Locked
     }
 
+    /// Records the state that the kernel itself tells of a port's TCP bind bucket.
+    #[inline]
+    pub fn see_bucket(&mut self, port: u16, state: BucketState) {
+        self.buckets.prove(port, state);
+    }
+
     /// Records the kernel's answer: whether the port was granted. `None` (an answer that tells
     /// nothing) changes nothing.
     pub fn prove(&mut self, port: u16, granted: Option<bool>) {

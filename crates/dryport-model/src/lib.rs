@@ -31,6 +31,7 @@ mod owner;
 pub mod plan;
 mod platform;
 mod port;
+mod reader;
 mod request;
 mod socket;
 mod tuple;
@@ -46,9 +47,12 @@ pub use ledger::{Class, Headroom, Ledger, PortClasses};
 pub use level::{Level, Thresholds};
 pub use limits::{Features, Limits, TimeWaitReuse};
 pub use message::{Call, Complaint, Meaning, Message};
-pub use owner::{Owner, OwnerShare, Owners};
+pub use owner::{GroupKind, Owner, OwnerGroup, OwnerShare, Owners, PortHolders};
 pub use platform::{Platform, Sharing};
 pub use port::{PortRange, PortSet};
+pub use reader::{
+    FILES_WORTH_BPF, ReaderChoice, ReaderFacts, ReaderKind, ReaderReason, SOCKETS_WORTH_BPF,
+};
 pub use request::{Claim, Method, Request, SocketPortRange};
 pub use socket::{Family, Origin, Protocol, Socket, State, TimeWait};
 pub use tuple::{TupleHold, tuple_hold};

@@ -3,6 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
+mod group;
+
+pub use group::{GroupKind, OwnerGroup};
+
 /// A process as `/proc` tells it. Every string is hostile input, made printable by its reader.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Owner {
@@ -16,17 +20,48 @@ pub struct Owner {
     pub cgroup: Option<String>,
     /// Container id, found in the cgroup path.
     pub container: Option<String>,
+    /// What runs the container (`docker`, `containerd`, `cri-o`, …), where the path tells.
+    pub runtime: Option<&'static str>,
+    /// Uid of the Kubernetes pod, found in the cgroup path.
+    pub pod: Option<String>,
     /// systemd unit, found in the cgroup path.
     pub unit: Option<String>,
 }
 
 /// A process and how many ports it holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnerShare {
     /// Index into [`Owners::processes`].
     pub process: u32,
     /// Number of ports.
     pub ports: u32,
+}
+
+/// Who holds ports, counted twice over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortHolders {
+    /// By process, the largest share first.
+    pub processes: Vec<OwnerShare>,
+    /// By container, else by unit, else by program; the largest share first.
+    pub groups: Vec<OwnerGroup>,
+}
+
+impl PortHolders {
+    /// Where nothing tells who belongs together: each process is a group of its own.
+    #[must_use]
+    pub fn ungrouped(processes: Vec<OwnerShare>) -> Self {
+        let alone = |share: &OwnerShare| OwnerGroup {
+            kind: GroupKind::Process,
+            process: share.process,
+            processes: 1,
+            namesakes: 1,
+            ports: share.ports,
+        };
+        Self {
+            groups: processes.iter().map(alone).collect(),
+            processes,
+        }
+    }
 }
 
 /// Which process holds which socket.
@@ -89,28 +124,34 @@ impl Owners {
         inodes.iter().filter(is_unowned).count()
     }
 
-    /// Counts ports by process, the largest share first, from ports and the inodes of the sockets
-    /// on them. A port that several processes hold counts for each; one that a process holds many
-    /// sockets on (the children of a listener) counts once for it.
+    /// Counts ports by process and by group, the largest share first, from ports and the inodes of
+    /// the sockets on them. A port that several processes hold counts for each, and once for each of
+    /// their groups; one that a process holds many sockets on (the children of a listener) counts
+    /// once for it.
     #[must_use]
-    pub fn shares(&self, holders: impl Iterator<Item = (u16, u32)>) -> Vec<OwnerShare> {
-        let mut held: Vec<(u32, u16)> = holders
+    pub fn holders(&self, sockets: impl Iterator<Item = (u16, u32)>) -> PortHolders {
+        let mut held: Vec<(u32, u16)> = sockets
             .flat_map(|(port, inode)| self.of(inode).map(move |(process, _)| (process, port)))
             .collect();
         held.sort_unstable();
         held.dedup();
-        let mut shares: Vec<OwnerShare> = held
+        let by_process: Vec<group::Ports<'_>> = held
             .chunk_by(|(one, _), (other, _)| one == other)
             .filter_map(|ports| {
                 let (process, _) = *ports.first()?;
-                Some(OwnerShare {
+                let share = OwnerShare {
                     process,
                     ports: ports.len() as u32,
-                })
+                };
+                Some((share, ports))
             })
             .collect();
-        shares.sort_by_key(|share| (core::cmp::Reverse(share.ports), share.process));
-        shares
+        let mut processes: Vec<OwnerShare> = by_process.iter().map(|(share, _)| *share).collect();
+        processes.sort_by_key(|share| (core::cmp::Reverse(share.ports), share.process));
+        PortHolders {
+            processes,
+            groups: group::groups(self, &by_process),
+        }
     }
 }
 
@@ -129,7 +170,8 @@ mod tests {
             [(50, 1), (40, 0), (40, 1)].into(),
         );
         assert_eq!(owners.count_unowned([99, 50, 41, 40, 40].into()), 2);
-        let shares = owners.shares([(1, 40), (2, 50), (2, 50), (3, 0), (4, 99)].into_iter());
+        let sockets = [(1, 40), (2, 50), (2, 50), (3, 0), (4, 99)];
+        let shares = owners.holders(sockets.into_iter()).processes;
         assert_eq!(
             shares,
             [

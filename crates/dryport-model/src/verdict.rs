@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::{
-    Cause, Census, Class, Headroom, Ledger, Level, OwnerShare, Owners, Request, RequestUse,
+    Cause, Census, Class, Headroom, Ledger, Level, Owners, PortHolders, Request, RequestUse,
     Thresholds,
 };
 
@@ -37,8 +37,8 @@ pub struct RequestVerdict {
     pub level_is_uncertain: bool,
     /// Milliseconds until the first and the last port in TIME_WAIT comes back.
     pub time_wait_left_ms: Option<(u32, u32)>,
-    /// Who holds the ports, the largest share first.
-    pub owners: Vec<OwnerShare>,
+    /// Who holds the ports.
+    pub owners: PortHolders,
     /// Ports that are held, and the inode of each socket on them.
     pub holders: Vec<(u16, u32)>,
 }
@@ -119,7 +119,7 @@ fn judge_request(used: RequestUse, facts: &NamespaceFacts<'_>) -> RequestVerdict
         time_wait_left_ms: used.time_wait_left_ms,
         owners: facts
             .owners
-            .map(|owners| owners.shares(used.holders.iter().copied()))
+            .map(|owners| owners.holders(used.holders.iter().copied()))
             .unwrap_or_default(),
         holders: used.holders,
     }

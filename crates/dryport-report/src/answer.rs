@@ -1,7 +1,7 @@
 //! What the binary hands over to be shown. Plain values; nothing is computed here.
 
 use dryport_model::{
-    Coverage, Level, Limits, Owner, OwnerShare, Owners, PortClasses, Request, RequestVerdict,
+    Coverage, Level, Limits, Owner, Owners, PortClasses, PortHolders, Request, RequestVerdict,
     Socket, Verdict,
 };
 
@@ -14,13 +14,23 @@ pub struct NamespaceName {
     pub name: Option<String>,
 }
 
+/// How a command gets to a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// It is the caller's own.
+    Here,
+    /// By `--netns` and this word: `blue`, `pid:12`.
+    Netns(String),
+    /// No word names it.
+    Nameless,
+}
+
 /// The answer of `check`.
 pub struct Check<'a> {
     /// Every namespace looked at, the caller's first.
     pub namespaces: Vec<CheckedNamespace<'a>>,
-    /// What names the only namespace on the command line, `blue` or `pid:12`, where that was given:
-    /// a command in the answer then needs it too.
-    pub given: Option<String>,
+    /// What was not seen of the machine beside them.
+    pub coverage: Vec<Coverage>,
     /// The worst level.
     pub level: Level,
     /// Settings that could not be seen and were taken to be the platform's defaults; a sentence
@@ -34,6 +44,12 @@ pub struct Check<'a> {
 pub struct CheckedNamespace<'a> {
     /// Which.
     pub namespace: NamespaceName,
+    /// How a command gets there.
+    pub reach: Reach,
+    /// Whose it is: `container 3f2a91b0c1de (docker)`; `None` where that was not looked up.
+    pub described: Option<String>,
+    /// The processes that live in it, as far as they may be looked at; `None` where nobody counted.
+    pub processes: Option<usize>,
     /// Its settings.
     pub limits: &'a Limits,
     /// Sockets that hold a port of the range, in any state.
@@ -103,9 +119,9 @@ pub struct HeadroomAnswer<'a> {
     pub time_wait_left_ms: Option<(u32, u32)>,
     /// Name of the interface `request.device`.
     pub device_name: Option<String>,
-    /// Who holds the ports, the largest share first.
-    pub shares: &'a [OwnerShare],
-    /// The processes that `shares` point to; `None` where nobody looked.
+    /// Who holds the ports.
+    pub holders: &'a PortHolders,
+    /// The processes that `holders` point to; `None` where nobody looked.
     pub owners: Option<&'a Owners>,
     /// What was seen and what was not.
     pub coverage: &'a [Coverage],

@@ -15,6 +15,10 @@ pub enum By {
     Destination,
     /// The process that holds the socket.
     Process,
+    /// The container that the process is in.
+    Container,
+    /// The systemd unit that the process is in.
+    Unit,
     /// State.
     State,
     /// Local address.
@@ -27,9 +31,11 @@ pub enum By {
 
 impl By {
     /// Every grouping, in the order of the manual.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Destination,
         Self::Process,
+        Self::Container,
+        Self::Unit,
         Self::State,
         Self::Source,
         Self::Namespace,
@@ -42,6 +48,8 @@ impl By {
         match self {
             Self::Destination => "destination",
             Self::Process => "process",
+            Self::Container => "container",
+            Self::Unit => "unit",
             Self::State => "state",
             Self::Source => "source",
             Self::Namespace => "namespace",
@@ -52,12 +60,20 @@ impl By {
 
 /// What the sockets of a group have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Key {
+enum Key<'a> {
     Destination(SocketAddr),
     /// Connections that others made to a listener here: no destination of ours.
     Accepted(u16),
     NoDestination,
     Process(u32),
+    /// Runtime and id: names of containers (LXC, systemd-nspawn) are those of one runtime.
+    Container(Option<&'static str>, &'a str),
+    /// Of processes that are in none of its containers.
+    Pod(&'a str),
+    NoContainer,
+    /// Container, user and name: a container may run units of its own, and so may a user.
+    Unit(Option<&'a str>, Option<&'a str>, &'a str),
+    NoUnit,
     /// The kernel keeps it on: TIME_WAIT, or closed and not yet acknowledged.
     NoProcess,
     /// Some process holds it, which could not be seen.
@@ -75,6 +91,8 @@ struct Tally<'a> {
     ports: Vec<u32>,
     states: BTreeMap<State, u64>,
     owner: Option<&'a Owner>,
+    /// Sockets by the name of the process, and a process of that name; for containers and units.
+    names: BTreeMap<&'a str, (u64, &'a Owner)>,
     namespace: Option<&'a NamespaceName>,
 }
 
@@ -98,7 +116,7 @@ impl Tally<'_> {
 /// Sockets counted by group. Keeps four bytes for each socket.
 pub struct Groups<'a> {
     by: By,
-    tallies: HashMap<Key, Tally<'a>>,
+    tallies: HashMap<Key<'a>, Tally<'a>>,
     namespaces: HashMap<u64, u32>,
     /// Where somebody listens. The kernel tells listeners before connections.
     listeners: HashSet<(u64, SocketAddr)>,
@@ -107,11 +125,16 @@ pub struct Groups<'a> {
 /// One group, counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// Its name: an endpoint, `pid/name`, a state, …
+    /// Its name: an endpoint, `pid/name`, a state, the whole id of a container, …
     pub name: String,
+    /// For containers and units: of the processes with the name that most of the sockets are held
+    /// under, one.
+    pub owner: Option<Owner>,
+    /// For containers and units: how many names its processes have.
+    pub names: u32,
     /// Distinct local ports, each protocol and namespace for itself.
     pub ports: u64,
-    /// Sockets. One that several processes hold counts for each.
+    /// Sockets. One that several processes hold counts for each; for a container or a unit once.
     pub sockets: u64,
     /// Sockets by state, the most first.
     pub states: Vec<(State, u64)>,
@@ -155,7 +178,7 @@ impl<'a> Groups<'a> {
             By::Source => Key::Source(socket.local.ip()),
             By::Namespace => Key::Namespace(seen.namespace.inode),
             By::Port => Key::Port(socket.local.port()),
-            By::Process => return self.observe_processes(seen),
+            By::Process | By::Container | By::Unit => return self.observe_holders(seen),
         };
         self.add(single, seen, None);
     }
@@ -173,13 +196,20 @@ impl<'a> Groups<'a> {
             })
     }
 
-    fn observe_processes(&mut self, seen: &SeenSocket<'a>) {
-        let mut held = false;
+    fn observe_holders(&mut self, seen: &SeenSocket<'a>) {
+        let mut counted: Vec<Key<'a>> = Vec::new();
         for owner in seen.holders() {
-            held = true;
-            self.add(Key::Process(owner.pid), seen, Some(owner));
+            let key = match self.by {
+                By::Container => container(owner),
+                By::Unit => unit(owner),
+                _ => Key::Process(owner.pid),
+            };
+            if !counted.contains(&key) {
+                counted.push(key);
+                self.add(key, seen, Some(owner));
+            }
         }
-        if !held {
+        if counted.is_empty() {
             let key = if seen.socket.inode == 0 {
                 Key::NoProcess
             } else {
@@ -189,7 +219,7 @@ impl<'a> Groups<'a> {
         }
     }
 
-    fn add(&mut self, key: Key, seen: &SeenSocket<'a>, owner: Option<&'a Owner>) {
+    fn add(&mut self, key: Key<'a>, seen: &SeenSocket<'a>, owner: Option<&'a Owner>) {
         let next = self.namespaces.len() as u32;
         let namespace = *self.namespaces.entry(seen.namespace.inode).or_insert(next);
         let udp = u32::from(seen.socket.protocol == Protocol::Udp);
@@ -199,6 +229,9 @@ impl<'a> Groups<'a> {
         tally.add_port(port);
         *tally.states.entry(seen.socket.state).or_default() += 1;
         tally.owner = owner;
+        if let Some(owner) = owner.filter(|_| is_home(key)) {
+            tally.names.entry(&owner.name).or_insert((0, owner)).0 += 1;
+        }
         tally.namespace = Some(seen.namespace);
     }
 
@@ -213,7 +246,10 @@ impl<'a> Groups<'a> {
                 tally.make_distinct();
                 let mut states: Vec<_> = tally.states.iter().map(|(s, n)| (*s, *n)).collect();
                 states.sort_by_key(|(state, count)| (Reverse(*count), *state));
+                let most = tally.names.values().max_by_key(|(sockets, _)| *sockets);
                 Group {
+                    owner: most.map(|(_, owner)| (*owner).clone()),
+                    names: tally.names.len() as u32,
                     name: name(key, tally.owner, tally.namespace),
                     ports: tally.ports.len() as u64,
                     sockets: tally.sockets,
@@ -224,12 +260,37 @@ impl<'a> Groups<'a> {
     }
 }
 
-fn name(key: Key, owner: Option<&Owner>, namespace: Option<&NamespaceName>) -> String {
+/// Containers and units, which are told by a process of theirs.
+const fn is_home(key: Key<'_>) -> bool {
+    matches!(key, Key::Container(..) | Key::Pod(_) | Key::Unit(..))
+}
+
+fn container(owner: &Owner) -> Key<'_> {
+    match (&owner.container, &owner.pod) {
+        (Some(id), _) => Key::Container(owner.runtime, id),
+        (None, Some(pod)) => Key::Pod(pod),
+        (None, None) => Key::NoContainer,
+    }
+}
+
+fn unit(owner: &Owner) -> Key<'_> {
+    let of = |unit| Key::Unit(owner.container.as_deref(), owner.unit_user(), unit);
+    owner.unit.as_deref().map_or(Key::NoUnit, of)
+}
+
+fn name(key: Key<'_>, owner: Option<&Owner>, namespace: Option<&NamespaceName>) -> String {
     match key {
         Key::Destination(remote) => remote.to_string(),
         Key::Accepted(port) => format!("accepted on port {port}"),
         Key::NoDestination => "none".to_string(),
         Key::Process(pid) => format!("{pid}/{}", owner.map_or("?", |owner| &owner.name)),
+        Key::Container(_, id) => id.to_string(),
+        Key::Pod(uid) => format!("pod {uid}"),
+        Key::NoContainer => "no container".to_string(),
+        Key::Unit(None, None, unit) => unit.to_string(),
+        Key::Unit(None, Some(user), unit) => format!("{unit} (user {user})"),
+        Key::Unit(Some(id), _, unit) => format!("{unit} (container {id})"),
+        Key::NoUnit => "no unit".to_string(),
         Key::NoProcess => "none (kept by the kernel)".to_string(),
         Key::UnseenProcess => "not seen".to_string(),
         Key::State(state) => state.name().to_string(),

@@ -13,12 +13,13 @@ mod group;
 pub mod json;
 mod note;
 pub mod page;
+mod place;
 mod planned;
 pub mod text;
 
 pub use answer::{
     Check, CheckedNamespace, HeadroomAnswer, NamespaceName, OpenFilesLimit, ProcessFindings,
-    ProcessRequest, SeenSocket,
+    ProcessRequest, Reach, SeenSocket,
 };
 pub use diagnosis::{Diagnosis, Finding};
 pub use explained::{Explained, ExplainedInput};

@@ -87,29 +87,29 @@ impl Census<'_> {
             .zip(groups)
             .filter_map(|(index, mut group)| {
                 let (key, _) = self.requests.get(*index as usize)?;
-                group.extend(self.twins_without_device(key));
+                group.extend(self.twins(key));
                 Some(self.tcp_request(key, group, &base))
             })
             .collect()
     }
 
-    /// For a request bound to a device: the sockets that hold the same tuple without one, which
-    /// stand in its way too.
-    fn twins_without_device(&self, key: &SocketKey) -> Vec<Entry> {
-        if key.device == 0 {
+    /// Sockets of other requests that hold the same tuple: for one bound to a device those without,
+    /// and those that choose from another range of ports.
+    fn twins(&self, key: &SocketKey) -> Vec<Entry> {
+        let is_twin = |other: &SocketKey| {
+            other != key
+                && (other.source, other.destination) == (key.source, key.destination)
+                && (other.device == key.device || other.device == 0)
+        };
+        let any = |(other, _): &(SocketKey, u32)| is_twin(other);
+        if key.device == 0 && !self.has_ranges || !self.requests.iter().any(any) {
             return Vec::new();
         }
-        let bare = SocketKey { device: 0, ..*key };
-        let is_bare = |request: u32| {
-            self.requests
-                .get(request as usize)
-                .is_some_and(|(other, _)| *other == bare)
+        let holds = |entry: &&Entry| {
+            let of = self.requests.get(entry.request as usize);
+            of.is_some_and(|(other, _)| is_twin(other))
         };
-        self.entries
-            .iter()
-            .filter(|entry| is_bare(entry.request))
-            .copied()
-            .collect()
+        self.entries.iter().filter(holds).copied().collect()
     }
 
     /// The ledger of one request: that of an unused destination, with the ports of its own sockets
@@ -122,6 +122,7 @@ impl Census<'_> {
     ) -> RequestUse {
         let request = Request {
             device: key.device,
+            port_range: key.port_range,
             ..Request::tcp_connect(key.source, key.destination)
         };
         // The same tuple can stand on a port twice (with and without a device): the worse counts.
@@ -146,7 +147,7 @@ impl Census<'_> {
             }
             own.push((entry.port, class));
         }
-        let classes = base.with(&own);
+        let classes = self.within(&request, base.with(&own));
         RequestUse {
             request,
             ledger: classes.ledger(),
@@ -154,6 +155,19 @@ impl Census<'_> {
             time_wait_left_ms: left,
             holders,
         }
+    }
+
+    /// The classes that are left to a socket with a port range of its own.
+    fn within(&self, request: &Request, classes: PortClasses) -> PortClasses {
+        if request.port_range.is_none() {
+            return classes;
+        }
+        PortClasses::new(
+            request.range(self.limits),
+            &self.limits.reserved,
+            walks_by_parity(request, self.limits),
+            |port| classes.class(port).unwrap_or(Class::Free),
+        )
     }
 
     /// Whether some source address holds so many ports that a `bind()` to it would be short of

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::{
     CauseId, Census, Class, Family, Ledger, Level, Limits, NamespaceFacts, Origin, Owner, Owners,
-    PortRange, Protocol, RequestUse, Socket, State, Thresholds, TimeWait, judge,
+    PortRange, Protocol, RequestUse, Socket, SocketPortRange, State, Thresholds, TimeWait, judge,
 };
 
 fn limits(low: u16, high: u16) -> Limits {
@@ -228,7 +228,7 @@ fn a_pair_that_used_its_range_is_critical_and_names_its_owner() {
         .iter()
         .find(|cause| cause.id == CauseId::ConnectTupleDry)
         .unwrap();
-    assert!(!dry.owners.is_empty());
+    assert!(!dry.owners.groups.is_empty());
     assert!(dry.summary.contains("8 of 8"), "{}", dry.summary);
 }
 
@@ -375,9 +375,36 @@ fn an_owner_has_a_port_once_however_many_sockets_stand_on_it() {
         .unwrap();
     assert_eq!(
         any.owners
+            .processes
             .iter()
             .map(|share| share.ports)
             .collect::<Vec<_>>(),
         [1]
     );
+}
+
+#[test]
+fn a_client_with_a_port_range_of_its_own_is_judged_within_it() {
+    let limits = limits(20000, 20099);
+    let own = SocketPortRange {
+        low: 20000,
+        high: 20003,
+    };
+    let mut census = Census::new(&limits);
+    for port in 20000..20003 {
+        census.observe_with(&client(port, "127.0.0.1:9000"), Some(own));
+    }
+    // The same tuple space, whoever chose from which range.
+    census.observe(&client(20003, "127.0.0.1:9000"));
+    census.observe(&client(20050, "127.0.0.1:9000"));
+    for port in census.ports_to_probe() {
+        census.prove(port, Some(true));
+    }
+    let uses = census.tcp_requests(10);
+    let left = |range| {
+        let used = uses.iter().find(|used| used.request.port_range == range);
+        used.unwrap().headroom.at_most
+    };
+    assert_eq!(left(Some(own)), 0);
+    assert_eq!(left(None), 95);
 }

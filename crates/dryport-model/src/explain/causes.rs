@@ -8,8 +8,8 @@ use super::remedies::{self, avoid, remedies_for, reuse, shorten, widen};
 use super::{CapturedRequest, Findings, RangeInForce, Scope};
 use crate::capture::{PortBag, ProcessId, Table};
 use crate::{
-    Cause, CauseId, Evidence, Family, Level, OwnerShare, Platform, PortSet, Protocol, Remedy,
-    Sharing, grouped,
+    Cause, CauseId, Evidence, Family, Level, OwnerShare, Platform, PortHolders, PortSet, Protocol,
+    Remedy, Sharing, grouped,
 };
 
 /// A share of the range from which on a leak is worth a note, in percent.
@@ -86,12 +86,12 @@ fn ledger_evidence(request: &CapturedRequest) -> Vec<Evidence> {
     .collect()
 }
 
-fn owners(holders: &[(u32, u32)]) -> Vec<OwnerShare> {
+fn owners(holders: &[(u32, u32)]) -> PortHolders {
     let share = |(process, ports): &(u32, u32)| OwnerShare {
         process: *process,
         ports: *ports,
     };
-    holders.iter().map(share).collect()
+    PortHolders::ungrouped(holders.iter().map(share).collect())
 }
 
 fn taken(request: &CapturedRequest) -> String {
@@ -307,7 +307,7 @@ fn nat_dry(request: &CapturedRequest, outside: &str, destination: &str) -> Cause
             nearly(request.level)
         ),
         evidence: ledger_evidence(request),
-        owners: Vec::new(),
+        owners: PortHolders::default(),
         remedies: nat_remedies(),
         avoid: Vec::from([
             "A wider ip_local_port_range on the clients changes nothing: these are the NAT's ports."
@@ -395,7 +395,7 @@ fn time_wait(facts: &Facts<'_>, request: &CapturedRequest) -> Option<Cause> {
             rate(facts, request)
         ),
         evidence,
-        owners: Vec::new(),
+        owners: PortHolders::default(),
         remedies,
         avoid: avoid(facts.platform),
     })
@@ -432,7 +432,7 @@ fn narrow(facts: &Facts<'_>) -> Option<Cause> {
             )
         },
         evidence: ledger_evidence(request),
-        owners: Vec::new(),
+        owners: PortHolders::default(),
         remedies: widen(
             facts.platform,
             request.protocol,
@@ -454,7 +454,7 @@ fn note(id: CauseId, summary: String, evidence: Vec<Evidence>, remedies: Vec<Rem
         level: Level::Ok,
         summary,
         evidence,
-        owners: Vec::new(),
+        owners: PortHolders::default(),
         remedies,
         avoid: Vec::new(),
     }
@@ -693,7 +693,7 @@ pub(super) fn from_reports(findings: &Findings, causes: &mut Vec<Cause>) {
             level: *level,
             summary: summary.clone(),
             evidence: Vec::new(),
-            owners: Vec::new(),
+            owners: PortHolders::default(),
             remedies: Vec::new(),
             avoid: Vec::new(),
         });

@@ -8,7 +8,10 @@ use super::causes::{evidence, nat_remedies};
 use super::remedies::{avoid, remedies_for};
 use super::settings::{table_remedies, time_wait_overflow};
 use super::{Findings, FoundMessage, MessageTold, RangeInForce};
-use crate::{Call, Cause, CauseId, Complaint, Level, Meaning, Message, Platform, Remedy, grouped};
+use crate::{
+    Call, Cause, CauseId, Complaint, Level, Meaning, Message, Platform, PortHolders, Remedy,
+    grouped,
+};
 
 /// Destinations named in a summary.
 const MOST_NAMED: usize = 3;
@@ -118,7 +121,7 @@ fn cause(
         level,
         summary: format!("{} {}", what(messages, count), meant(id, meaning, messages)),
         evidence: Vec::from([evidence("messages", count, "lines say so")]),
-        owners: Vec::new(),
+        owners: PortHolders::default(),
         remedies: remedies(id, platform, ranges),
         avoid: match meaning {
             Meaning::Exhausted if !matches!(id, CauseId::NatTupleDry | CauseId::NatTableFull) => {

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::causes::evidence;
 use super::{Findings, Number};
-use crate::{Cause, CauseId, Level, Platform, Remedy, grouped};
+use crate::{Cause, CauseId, Level, Platform, PortHolders, Remedy, grouped};
 
 /// Use of the connection tracking table from which on a level is given, in percent.
 const TABLE_WARNING: u64 = 80;
@@ -74,7 +74,7 @@ fn without_effect(findings: &Findings, platform: Option<Platform>) -> Option<Cau
             .iter()
             .map(|(name, value, _)| evidence(name, *value, "is set"))
             .collect(),
-        owners: Vec::new(),
+        owners: PortHolders::default(),
         remedies: Vec::new(),
         avoid: Vec::new(),
     })
@@ -104,7 +104,7 @@ fn conntrack(findings: &Findings) -> Option<Cause> {
             evidence("conntrack_count", count, "entries"),
             evidence("conntrack_max", most, "entries at most"),
         ]),
-        owners: Vec::new(),
+        owners: PortHolders::default(),
         remedies: table_remedies(Some(most)),
         avoid: Vec::from(["A wider ip_local_port_range changes nothing here.".into()]),
     })
@@ -147,7 +147,7 @@ pub(super) fn time_wait_overflow(count: u64, summary: &str) -> Cause {
         level: Level::Warning,
         summary: summary.into(),
         evidence: Vec::from([evidence("time_wait_overflow", count, "times")]),
-        owners: Vec::new(),
+        owners: PortHolders::default(),
         remedies: Vec::from([
             super::remedies::reuse(Platform::Linux),
             Remedy {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::{NamespaceFacts, RequestVerdict};
 use crate::cause::grouped;
 use crate::{
-    BoundSocket, Cause, CauseId, Claim, Evidence, Level, Method, OwnerShare, PortRange, Protocol,
+    BoundSocket, Cause, CauseId, Claim, Evidence, Level, Method, PortHolders, PortRange, Protocol,
     Remedy, State, TimeWaitReuse,
 };
 
@@ -380,7 +380,7 @@ fn close_wait(facts: &NamespaceFacts<'_>, requests: &[RequestVerdict]) -> Option
             grouped(count)
         ),
         evidence: [evidence("close_wait", count, "client sockets in CLOSE_WAIT")].into(),
-        owners: shares(facts, facts.census.close_wait()),
+        owners: holders(facts, facts.census.close_wait()),
         remedies: [remedy(
             "close-sockets",
             "Mend the program so that it closes a connection when a read returns 0; a restart frees \
@@ -411,7 +411,7 @@ fn bound_leak(facts: &NamespaceFacts<'_>, requests: &[RequestVerdict]) -> Option
             grouped(count)
         ),
         evidence: [evidence("bound_idle", count, "bound sockets, idle")].into(),
-        owners: shares(facts, idle()),
+        owners: holders(facts, idle()),
         remedies: [
             remedy(
                 "close-sockets",
@@ -438,13 +438,10 @@ fn capacity(requests: &[RequestVerdict]) -> u32 {
         .unwrap_or(0)
 }
 
-fn shares(
-    facts: &NamespaceFacts<'_>,
-    holders: impl Iterator<Item = (u16, u32)>,
-) -> Vec<OwnerShare> {
+fn holders(facts: &NamespaceFacts<'_>, sockets: impl Iterator<Item = (u16, u32)>) -> PortHolders {
     facts
         .owners
-        .map(|owners| owners.shares(holders))
+        .map(|owners| owners.holders(sockets))
         .unwrap_or_default()
 }
 
@@ -475,7 +472,7 @@ fn narrow(facts: &NamespaceFacts<'_>, requests: &[RequestVerdict]) -> Option<Cau
                 evidence("reserved", reserved, "of them reserved"),
             ]
             .into(),
-            owners: Vec::new(),
+            owners: PortHolders::default(),
             remedies: [widen_range()].into(),
             avoid: ["A range of 1024-65535 takes the ports of your own services: reserve those first.".into()].into(),
         }
@@ -498,7 +495,7 @@ fn odd_size(facts: &NamespaceFacts<'_>) -> Option<Cause> {
             },
         ),
         evidence: [evidence("range", range.size(), "ports in the range")].into(),
-        owners: Vec::new(),
+        owners: PortHolders::default(),
         remedies: [remedy(
             "even-range",
             "Let the range begin and end with opposite parity (one even, one odd).",
@@ -545,7 +542,7 @@ fn overlaps_listener(facts: &NamespaceFacts<'_>) -> Option<Cause> {
             "service ports in the range",
         )]
         .into(),
-        owners: shares(facts, fixed().map(port_and_inode)),
+        owners: holders(facts, fixed().map(port_and_inode)),
         remedies: [Remedy {
             id: "reserve-ports",
             summary: "Reserve these ports, so that the kernel does not hand them out.".into(),

@@ -1,13 +1,16 @@
 //! `dryport.check/1`.
 
+use std::borrow::Cow;
+
 use dryport_model as model;
 use dryport_model::{Limits, RequestVerdict};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::answer::{Answer, AnswerFacts};
-use super::parts::{Coverage, Namespace, Owner, Process, Range};
-use crate::{Check, CheckedNamespace, NamespaceName, ProcessFindings, request_notes};
+use super::parts::{Coverage, Namespace, Owner, OwnerGroup, Process, Range};
+use crate::place::Place;
+use crate::{Check, CheckedNamespace, NamespaceName, ProcessFindings, Reach, request_notes};
 
 /// The verdict on a machine, with causes, owners and remedies.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -25,7 +28,8 @@ pub struct CheckDocument<'a> {
     namespaces: Vec<NamespacePart<'a>>,
     /// Why ports are short, the worst first. Level `ok` is a note.
     causes: Vec<Cause<'a>>,
-    /// What was seen and what was not, for each namespace.
+    /// What was seen and what was not, for each namespace. The fact `namespaces` is there where other
+    /// network namespaces were found that could not be looked at.
     coverage: Vec<NamespaceCoverage<'a>>,
     /// For `check --pid`: the process; null otherwise.
     process: Option<ProcessPart<'a>>,
@@ -49,6 +53,14 @@ struct NamespacePart<'a> {
     level: &'static str,
     /// `ip_local_reserved_ports` as the kernel writes it; empty for none.
     reserved_ports: String,
+    /// What `--netns` takes to act in it: `web`, `pid:812`; null for the one that dryport ran in, and
+    /// where nothing names it.
+    netns: Option<&'a str>,
+    /// Whose it is, by its first process: `container 3f2a91b0c1de (docker)`; null where that was not
+    /// looked up.
+    described: Option<&'a str>,
+    /// How many processes live in it, as far as they may be looked at; null where nobody counted.
+    processes: Option<usize>,
 }
 
 /// One request and who holds its ports.
@@ -58,6 +70,8 @@ struct CheckedRequest<'a> {
     answer: Answer<'a>,
     /// Who holds its ports, the largest share first; null where nobody looked.
     owners: Option<Vec<Owner<'a>>>,
+    /// The same by container, else pod, unit or program; null where nobody looked.
+    owner_groups: Option<Vec<OwnerGroup<'a>>>,
 }
 
 /// Why ports are short.
@@ -74,6 +88,8 @@ struct Cause<'a> {
     evidence: Vec<Evidence<'a>>,
     /// Who holds the ports, the largest share first; null where nobody looked.
     owners: Option<Vec<Owner<'a>>>,
+    /// The same by container, else pod, unit or program; null where nobody looked.
+    owner_groups: Option<Vec<OwnerGroup<'a>>>,
     /// What to do, the safest first.
     remedies: Vec<Remedy<'a>>,
     /// What not to do.
@@ -101,7 +117,7 @@ pub(super) struct Remedy<'a> {
     /// What to do, in one sentence.
     summary: &'a str,
     /// A command to run next.
-    command: Option<&'a str>,
+    command: Option<Cow<'a, str>>,
     /// Whether the program has to be restarted.
     restart_needed: bool,
 }
@@ -168,7 +184,10 @@ impl<'a> CheckDocument<'a> {
             assumptions: &check.assumptions,
             namespaces: namespaces().map(NamespacePart::new).collect(),
             causes: causes.into_iter().map(|(_, cause)| cause).collect(),
-            coverage: namespaces().flat_map(coverage).collect(),
+            coverage: namespaces()
+                .flat_map(coverage)
+                .chain(machine_coverage(check))
+                .collect(),
             process: check.process.as_ref().map(ProcessPart::new),
         }
     }
@@ -185,6 +204,7 @@ impl<'a> NamespacePart<'a> {
                 checked.device_name(verdict.request.device),
             ),
             owners: Owner::list(checked.owners, &verdict.owners),
+            owner_groups: OwnerGroup::list(checked.owners, &verdict.owners),
         };
         Self {
             namespace: Namespace::new(&checked.namespace),
@@ -194,6 +214,12 @@ impl<'a> NamespacePart<'a> {
             requests: checked.verdict.requests.iter().map(request).collect(),
             level: checked.verdict.level.name(),
             reserved_ports: checked.limits.reserved.to_list(),
+            netns: match &checked.reach {
+                Reach::Netns(word) => Some(word),
+                Reach::Here | Reach::Nameless => None,
+            },
+            described: checked.described.as_deref(),
+            processes: checked.processes,
         }
     }
 }
@@ -229,7 +255,12 @@ fn causes<'a>(
         summary: &cause.summary,
         evidence: cause.evidence.iter().map(Evidence::new).collect(),
         owners: Owner::list(checked.owners, &cause.owners),
-        remedies: cause.remedies.iter().map(Remedy::new).collect(),
+        owner_groups: OwnerGroup::list(checked.owners, &cause.owners),
+        remedies: cause
+            .remedies
+            .iter()
+            .map(|remedy| Remedy::there(remedy, &Place::of(checked)))
+            .collect(),
         avoid: &cause.avoid,
         namespace: Namespace::new(&checked.namespace),
     };
@@ -243,6 +274,17 @@ fn coverage<'a>(
     checked.coverage.iter().map(|fact| NamespaceCoverage {
         coverage: Coverage::new(fact),
         namespace: Namespace::new(&checked.namespace),
+    })
+}
+
+/// What concerns the whole machine is told of the caller's namespace.
+fn machine_coverage<'a>(check: &'a Check<'a>) -> impl Iterator<Item = NamespaceCoverage<'a>> {
+    let caller = check.namespaces.first();
+    caller.into_iter().flat_map(|caller| {
+        check.coverage.iter().map(|fact| NamespaceCoverage {
+            coverage: Coverage::new(fact),
+            namespace: Namespace::new(&caller.namespace),
+        })
     })
 }
 
@@ -261,8 +303,17 @@ impl<'a> Remedy<'a> {
         Self {
             id: remedy.id,
             summary: &remedy.summary,
-            command: remedy.command.as_deref(),
+            command: remedy.command.as_deref().map(Cow::Borrowed),
             restart_needed: remedy.restart_needed,
+        }
+    }
+
+    /// With the command as it acts in that place.
+    fn there(remedy: &'a model::Remedy, place: &Place<'_>) -> Self {
+        let command = remedy.command.as_deref();
+        Self {
+            command: command.map(|command| Cow::Owned(place.command(command))),
+            ..Self::new(remedy)
         }
     }
 }

@@ -344,7 +344,12 @@ impl<'a> Destination<'a> {
 
 impl<'a> Cause<'a> {
     fn new(e: &'a Explanation, cause: &'a model::Cause) -> Self {
-        let shares: Vec<(u32, u32)> = cause.owners.iter().map(|s| (s.process, s.ports)).collect();
+        let shares: Vec<(u32, u32)> = cause
+            .owners
+            .processes
+            .iter()
+            .map(|s| (s.process, s.ports))
+            .collect();
         Self {
             id: cause.id.name(),
             level: cause.level.name(),

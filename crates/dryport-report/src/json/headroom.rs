@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::answer::{Answer, AnswerFacts};
-use super::parts::Owner;
+use super::parts::{Owner, OwnerGroup};
 use crate::{HeadroomAnswer, request_notes};
 
 /// How many more times one request is granted, and why.
@@ -18,6 +18,8 @@ pub struct HeadroomDocument<'a> {
     answer: Answer<'a>,
     /// Who holds the ports, the largest share first; null where nobody looked.
     owners: Option<Vec<Owner<'a>>>,
+    /// The same by container, else pod, unit or program; null where nobody looked.
+    owner_groups: Option<Vec<OwnerGroup<'a>>>,
 }
 
 impl<'a> HeadroomDocument<'a> {
@@ -42,7 +44,8 @@ impl<'a> HeadroomDocument<'a> {
                 coverage: answer.coverage,
                 notes,
             }),
-            owners: Owner::list(answer.owners, answer.shares),
+            owners: Owner::list(answer.owners, answer.holders),
+            owner_groups: OwnerGroup::list(answer.owners, answer.holders),
         }
     }
 }

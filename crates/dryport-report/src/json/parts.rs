@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use dryport_model as model;
-use dryport_model::{Family, Method, PortRange, Request};
+use dryport_model::{Family, GroupKind, Method, PortRange, Request};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -181,6 +181,11 @@ pub(super) struct Process<'a> {
     container: Option<&'a str>,
     /// systemd unit.
     unit: Option<&'a str>,
+    /// What runs the container: `docker`, `containerd`, `cri-o`, `podman`, `lxc`, `systemd-nspawn`;
+    /// null where its cgroup does not tell.
+    runtime: Option<&'static str>,
+    /// Uid of the Kubernetes pod.
+    pod: Option<&'a str>,
 }
 
 impl<'a> Process<'a> {
@@ -192,6 +197,8 @@ impl<'a> Process<'a> {
             cgroup: owner.cgroup.as_deref(),
             container: owner.container.as_deref(),
             unit: owner.unit.as_deref(),
+            runtime: owner.runtime,
+            pod: owner.pod.as_deref(),
         }
     }
 }
@@ -209,7 +216,7 @@ impl<'a> Owner<'a> {
     /// `None` where nobody looked.
     pub(super) fn list(
         owners: Option<&'a model::Owners>,
-        shares: &[model::OwnerShare],
+        holders: &model::PortHolders,
     ) -> Option<Vec<Self>> {
         let owner = |share: &model::OwnerShare| {
             let owner = owners?.processes.get(share.process as usize)?;
@@ -218,7 +225,61 @@ impl<'a> Owner<'a> {
                 ports: share.ports,
             })
         };
-        owners.map(|_| shares.iter().filter_map(owner).collect())
+        owners.map(|_| holders.processes.iter().filter_map(owner).collect())
+    }
+}
+
+/// Processes that belong together, and the ports they hold.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub(super) struct OwnerGroup<'a> {
+    /// What it is: a container; a Kubernetes pod, by what is in none of its containers; a systemd
+    /// unit; or processes of one name in one cgroup that have none of these, or only that of a login.
+    #[schemars(extend("enum" = ["container", "pod", "unit", "process"]))]
+    kind: &'static str,
+    /// Container id, whole.
+    container: Option<&'a str>,
+    /// What runs the container; null where its cgroup does not tell.
+    runtime: Option<&'static str>,
+    /// Uid of the Kubernetes pod.
+    pod: Option<&'a str>,
+    /// systemd unit, for kind `unit`.
+    unit: Option<&'a str>,
+    /// Name that most of the ports are held under.
+    name: &'a str,
+    /// Process id, where it is one process.
+    pid: Option<u32>,
+    /// How many processes of it hold any of the ports.
+    processes: u32,
+    /// Number of ports. One that several processes of the group hold counts once.
+    ports: u32,
+}
+
+impl<'a> OwnerGroup<'a> {
+    /// `None` where nobody looked.
+    pub(super) fn list(
+        owners: Option<&'a model::Owners>,
+        holders: &model::PortHolders,
+    ) -> Option<Vec<Self>> {
+        let group = |group: &model::OwnerGroup| {
+            let owner = owners?.processes.get(group.process as usize)?;
+            Some(Self::new(group, owner))
+        };
+        owners.map(|_| holders.groups.iter().filter_map(group).collect())
+    }
+
+    fn new(group: &model::OwnerGroup, owner: &'a model::Owner) -> Self {
+        let is_unit = group.kind == GroupKind::Unit;
+        Self {
+            kind: group.kind.name(),
+            container: owner.container.as_deref(),
+            runtime: owner.runtime,
+            pod: owner.pod.as_deref(),
+            unit: owner.unit.as_deref().filter(|_| is_unit),
+            name: &owner.name,
+            pid: (group.processes == 1).then_some(owner.pid),
+            processes: group.processes,
+            ports: group.ports,
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! Causes: what is wrong, who holds the ports, what to do and what not.
 
-use dryport_model::{Cause, Level};
+use dryport_model::{Cause, Level, OwnerGroup, Remedy};
 
 use super::headline::level_word;
-use super::layout::{Lines, cut, left, right, width};
-use super::number::{grouped, plural};
+use super::holders::{Holder, Holders};
+use super::home::Room;
+use super::layout::{Lines, left};
+use super::number::plural;
 use super::paint::Tone;
 
-const MOST_OWNERS: usize = 3;
 /// Causes told at length; the rest are counted.
 const MOST_CAUSES: usize = 4;
 const LABEL: usize = 11;
@@ -16,8 +17,8 @@ const LABEL: usize = 11;
 pub(super) struct Scene<'a> {
     /// The causes, notes among them.
     pub(super) causes: &'a [Cause],
-    /// The name of a process by its index in the owners of a cause; `None` where it is not known.
-    pub(super) process: &'a dyn Fn(u32) -> Option<String>,
+    /// A group of the owners of a cause in words; `None` where nothing is known of it.
+    pub(super) holder: &'a dyn Fn(&OwnerGroup, Room) -> Option<Holder>,
     /// Whether only what could not be seen makes a cause more than a note.
     pub(super) is_unsure: &'a dyn Fn(&Cause) -> bool,
     /// Why nobody is named, where somebody could be expected.
@@ -28,17 +29,22 @@ pub(super) struct Scene<'a> {
     pub(super) most_remedies: usize,
     /// What shows the causes that are left out.
     pub(super) more: &'a str,
+    /// Ids of remedies that were told of another namespace above.
+    pub(super) above: &'a [&'static str],
 }
 
-/// Writes causes, then notes.
-pub(super) fn write(lines: &mut Lines, scene: &Scene<'_>) {
+/// Writes causes, then notes. Gives the ids of all remedies that are told by now.
+pub(super) fn write(lines: &mut Lines, scene: &Scene<'_>) -> Vec<&'static str> {
     let (notes, mut causes): (Vec<&Cause>, Vec<&Cause>) = scene
         .causes
         .iter()
         .partition(|cause| cause.level == Level::Ok);
     // The model sorts by level; what is certain then comes before what may be.
     causes.sort_by_key(|cause| (core::cmp::Reverse(cause.level), (scene.is_unsure)(cause)));
-    let mut told = Told::default();
+    let mut told = Told {
+        remedies: scene.above.to_vec(),
+        ..Told::default()
+    };
     for cause in causes.iter().take(MOST_CAUSES) {
         lines.gap();
         write_cause(lines, cause, scene, &mut told);
@@ -62,14 +68,15 @@ pub(super) fn write(lines: &mut Lines, scene: &Scene<'_>) {
             write_note(lines, note, scene, &mut told);
         }
     }
+    told.remedies
 }
 
 /// What stands above already and need not be said twice.
 #[derive(Default)]
 struct Told<'a> {
-    remedies: Vec<&'a str>,
+    remedies: Vec<&'static str>,
     commands: Vec<&'a str>,
-    owners: Vec<(u32, u32)>,
+    owners: Vec<OwnerGroup>,
 }
 
 fn write_cause<'a>(lines: &mut Lines, cause: &'a Cause, scene: &Scene<'_>, told: &mut Told<'a>) {
@@ -88,6 +95,10 @@ fn write_cause<'a>(lines: &mut Lines, cause: &'a Cause, scene: &Scene<'_>, told:
     lines.hang("  ", "  ", &cause.summary, None);
     write_owners(lines, cause, scene, told);
     write_remedies(lines, cause, scene, told);
+    let is_above = |remedy: &Remedy| scene.above.contains(&remedy.id);
+    if !cause.remedies.is_empty() && cause.remedies.iter().all(is_above) {
+        return;
+    }
     for (index, avoid) in cause.avoid.iter().enumerate() {
         label(
             lines,
@@ -99,55 +110,24 @@ fn write_cause<'a>(lines: &mut Lines, cause: &'a Cause, scene: &Scene<'_>, told:
 }
 
 fn write_owners(lines: &mut Lines, cause: &Cause, scene: &Scene<'_>, told: &mut Told<'_>) {
-    let shares: Vec<(u32, u32)> = cause.owners.iter().map(|s| (s.process, s.ports)).collect();
-    if shares.is_empty() {
+    let groups = &cause.owners.groups;
+    if groups.is_empty() {
         if let Some(why) = (scene.no_owner)(cause) {
             label(lines, "held by", why, None);
         }
         return;
     }
-    if shares == told.owners {
+    if *groups == told.owners {
         return;
     }
-    let rows = holders(cause, scene);
-    let counts = rows.iter().map(|(_, n)| width(n)).max().unwrap_or(0);
-    let most = lines
-        .screen
-        .columns()
-        .saturating_sub(LABEL + counts + "   ports".len());
-    let longest = rows.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
-    let names = longest.min(most);
-    for (index, (name, ports)) in rows.iter().enumerate() {
-        lines.line(&format!(
-            "{}{}  {} {}",
-            label_text(lines, if index == 0 { "held by" } else { "" }),
-            left(&cut(name, names), names),
-            right(ports, counts),
-            if ports == "1" { "port" } else { "ports" }
-        ));
-    }
-    told.owners = shares;
-}
-
-/// Names and ports: the largest processes, the others together, and what no process holds any more.
-fn holders(cause: &Cause, scene: &Scene<'_>) -> Vec<(String, String)> {
-    let mut rows: Vec<(String, String)> = cause
-        .owners
-        .iter()
-        .take(MOST_OWNERS)
-        .filter_map(|share| Some(((scene.process)(share.process)?, grouped(share.ports))))
-        .collect();
-    let rest = cause.owners.get(MOST_OWNERS..).unwrap_or_default();
-    if !rest.is_empty() {
-        let ports: u64 = rest.iter().map(|share| u64::from(share.ports)).sum();
-        let processes = plural(rest.len() as u64, "process", "processes");
-        rows.push((format!("{} more {processes}", rest.len()), grouped(ports)));
-    }
-    let waiting = evidence(cause, "time_wait");
-    if waiting > 0 {
-        rows.push(("no process, in TIME_WAIT".to_string(), grouped(waiting)));
-    }
-    rows
+    let head = label_text(lines, "held by");
+    let holders = Holders {
+        groups,
+        holder: scene.holder,
+        waiting: evidence(cause, "time_wait"),
+    };
+    holders.write(lines, &head, LABEL);
+    told.owners.clone_from(groups);
 }
 
 /// A number of the cause's evidence, 0 where it has none of that name.
@@ -164,7 +144,7 @@ fn write_remedies<'a>(lines: &mut Lines, cause: &'a Cause, scene: &Scene<'_>, to
         .take(scene.most_remedies)
         .collect::<Vec<_>>();
     if fresh.is_empty() && !cause.remedies.is_empty() {
-        label(lines, "do", "as above", None);
+        write_again(lines, cause, scene, told);
     }
     for (index, remedy) in fresh.into_iter().enumerate() {
         // Where Windows has to be restarted, the sentence says so.
@@ -186,6 +166,25 @@ fn write_remedies<'a>(lines: &mut Lines, cause: &'a Cause, scene: &Scene<'_>, to
         }
         told.commands.extend(remedy.command.as_deref());
         told.remedies.push(remedy.id);
+    }
+}
+
+/// The remedies stand above; where that was of another namespace, their commands are others here.
+fn write_again<'a>(lines: &mut Lines, cause: &'a Cause, scene: &Scene<'_>, told: &mut Told<'a>) {
+    let commands = cause
+        .remedies
+        .iter()
+        .take(scene.most_remedies)
+        .filter_map(|remedy| remedy.command.as_deref());
+    let fresh: Vec<&str> = commands
+        .filter(|command| !told.commands.contains(command))
+        .collect();
+    let colon = if fresh.is_empty() { "" } else { ":" };
+    label(lines, "do", &format!("as above{colon}"), None);
+    for command in fresh {
+        let painted = lines.screen.paint(Tone::Command, &(scene.command)(command));
+        lines.line(&format!("{}{painted}", " ".repeat(LABEL)));
+        told.commands.push(command);
     }
 }
 

@@ -4,6 +4,7 @@ use dryport_model::explain::{CapturedRequest, Explanation, Scope, Source};
 use dryport_model::{Cause, CauseId, Family, Level, Platform, Protocol};
 
 use super::headline::level_word;
+use super::holders::Holder;
 use super::layout::{Lines, cut, left, right, width};
 use super::number::{ends, grouped, plural};
 use super::paint::Tone;
@@ -434,14 +435,15 @@ fn process(e: &Explanation, index: u32) -> Option<String> {
 fn write_causes(lines: &mut Lines, e: &Explanation) {
     let scene = cause::Scene {
         causes: &e.causes,
-        process: &|index| process(e, index),
+        holder: &|group, _| process(e, group.process).map(Holder::named),
         is_unsure: &|_| false,
         no_owner: &|_| None,
         command: &str::to_string,
         most_remedies: usize::MAX,
         more: "dryport explain --json",
+        above: &[],
     };
-    cause::write(lines, &scene);
+    let _ = cause::write(lines, &scene);
 }
 
 fn write_notes(lines: &mut Lines, inputs: &[ExplainedInput]) {

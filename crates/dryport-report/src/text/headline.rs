@@ -45,17 +45,49 @@ fn sentence(check: &Check<'_>) -> String {
     }
 }
 
-/// What is worst.
+/// How bad a namespace is: its level, how much of a range is taken (in millionths) by the request
+/// that takes most, and how many sockets it has.
+pub(super) fn severity(checked: &CheckedNamespace<'_>) -> (Level, u64, u64) {
+    let requests = checked.verdict.requests.iter();
+    let millionths = requests.map(|request| {
+        let capacity = u64::from(request.ledger.capacity()).max(1);
+        u64::from(request.ledger.taken()) * 1_000_000 / capacity
+    });
+    let taken = millionths.max().unwrap_or(0);
+    (checked.verdict.level, taken, checked.sockets)
+}
+
+/// The worst of those that have the level of the whole.
+pub(super) fn worst_namespace<'c, 'a>(check: &'c Check<'a>) -> Option<&'c CheckedNamespace<'a>> {
+    let namespaces = check.namespaces.iter();
+    namespaces
+        .filter(|checked| checked.verdict.level == check.level)
+        .min_by_key(|checked| core::cmp::Reverse(severity(checked)))
+}
+
+/// What is worst, and how many are no better off.
 fn short(check: &Check<'_>) -> String {
-    let Some(checked) = check
-        .namespaces
-        .iter()
-        .find(|checked| checked.verdict.level == check.level)
-    else {
+    let Some(checked) = worst_namespace(check) else {
         return "Ports are short.".to_string();
     };
-    match worst(checked, check.level) {
-        Some(request) => left(request, checked, &place(check, checked)),
+    let text = short_of(checked, check.level, &place(check, checked));
+    let namespaces = check.namespaces.iter();
+    let alike = namespaces.filter(|other| other.verdict.level == check.level);
+    let how = match check.level {
+        Level::Critical => "critical",
+        _ => "getting short of ports",
+    };
+    match alike.count() {
+        0 | 1 => text,
+        2 => format!("{text} Another namespace is {how} too."),
+        many => format!("{text} {} more namespaces are {how}.", many - 1),
+    }
+}
+
+/// What is worst in one namespace. `place`: what names it in the sentence.
+pub(super) fn short_of(checked: &CheckedNamespace<'_>, level: Level, place: &str) -> String {
+    match worst(checked, level) {
+        Some(request) => left(request, checked, place),
         None => checked.verdict.causes.first().map_or_else(
             || "Ports are short.".to_string(),
             |cause| cause.summary.clone(),
@@ -106,7 +138,7 @@ fn left(request: &RequestVerdict, checked: &CheckedNamespace<'_>, place: &str) -
 /// In which namespace, where there are several.
 fn place(check: &Check<'_>, checked: &CheckedNamespace<'_>) -> String {
     if check.namespaces.len() > 1 {
-        format!(" in namespace {}", phrase::namespace(&checked.namespace))
+        format!(" {}", phrase::in_namespace(checked))
     } else {
         String::new()
     }
@@ -144,6 +176,16 @@ pub(super) fn any_new_destination<'a>(
 
 fn unknown(check: &Check<'_>) -> String {
     let unseen = |coverage: &&Coverage| coverage.seen == Seen::None && coverage.why.is_some();
+    // What could be seen is well, and something failed.
+    let is_well = |checked: &CheckedNamespace<'_>| checked.verdict.level == Level::Ok;
+    if !check.namespaces.is_empty() && check.namespaces.iter().all(is_well) {
+        let failed = check.coverage.iter().find(|c| c.fact == Fact::Namespaces);
+        let why = failed.and_then(|coverage| coverage.why.as_deref());
+        return format!(
+            "Not all could be judged: {}.",
+            why.unwrap_or("something failed")
+        );
+    }
     let gaps = || {
         let namespaces = check.namespaces.iter();
         namespaces

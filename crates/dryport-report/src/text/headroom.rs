@@ -6,6 +6,7 @@ use dryport_model::{
 
 use super::bar::{bar, sign, tone, word};
 use super::check::write_gaps;
+use super::holders::{Holder, Holders};
 use super::layout::{Lines, left, right};
 use super::number::{back_in, ends, grouped, plural, used};
 use super::paint::Tone;
@@ -136,38 +137,16 @@ fn write_ledger(lines: &mut Lines, answer: &HeadroomAnswer<'_>, ledger: &Ledger)
     lines.hang(&head, &head, &ends, Some(Tone::Faint));
 }
 
-/// The largest shares, one line each.
+/// The largest groups, one line each. TIME_WAITs stand in the ledger above.
 fn write_holders(lines: &mut Lines, answer: &HeadroomAnswer<'_>) {
-    const MOST: usize = 3;
-    let Some(owners) = answer.owners else { return };
-    for (index, share) in answer.shares.iter().take(MOST).enumerate() {
-        let Some(process) = owners.processes.get(share.process as usize) else {
-            continue;
-        };
-        let label = if index == 0 { "held by  " } else { "         " };
-        let ports = plural(u64::from(share.ports), "port", "ports");
-        let text = format!(
-            "{}  {} {ports}",
-            phrase::process(process),
-            grouped(share.ports)
-        );
-        lines.hang(label, label, &text, None);
-    }
-    if let Some(rest) = answer
-        .shares
-        .len()
-        .checked_sub(MOST)
-        .filter(|rest| *rest > 0)
-    {
-        let processes = plural(rest as u64, "process", "processes");
-        lines.hang(
-            "         ",
-            "         ",
-            &format!("{rest} more {processes}"),
-            None,
-        );
-    }
-    if !answer.shares.is_empty() {
+    const HEAD: &str = "held by  ";
+    let holders = Holders {
+        groups: &answer.holders.groups,
+        holder: &|group, room| Holder::new(answer.owners?, group, room),
+        waiting: 0,
+    };
+    holders.write(lines, HEAD, HEAD.len());
+    if !answer.holders.groups.is_empty() {
         lines.gap();
     }
 }

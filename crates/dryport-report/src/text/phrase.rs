@@ -5,11 +5,12 @@ use core::net::IpAddr;
 use dryport_model::{Family, Method, Owner, Protocol, Request};
 
 use super::layout::cut;
-use crate::NamespaceName;
+use crate::{CheckedNamespace, NamespaceName};
 
 /// Names that others chose are cut at this many columns.
 const LONGEST_NAME: usize = 24;
 const LONGEST_PLACE: usize = 32;
+const LONGEST_DESCRIPTION: usize = 40;
 const LONGEST_CONTAINER: usize = 12;
 
 /// A request in a list: `10.0.0.1 → 10.0.0.2:443`.
@@ -120,6 +121,23 @@ pub(super) fn namespace(namespace: &NamespaceName) -> String {
     match &namespace.name {
         Some(name) => cut(name, LONGEST_PLACE),
         None => format!("net:[{}]", namespace.inode),
+    }
+}
+
+/// The same of one that was looked at: without a name, whose it is.
+pub(crate) fn namespace_of(checked: &CheckedNamespace<'_>) -> String {
+    match (&checked.namespace.name, &checked.described) {
+        (None, Some(described)) => cut(described, LONGEST_DESCRIPTION),
+        _ => namespace(&checked.namespace),
+    }
+}
+
+/// In a sentence: `in namespace web`.
+pub(super) fn in_namespace(checked: &CheckedNamespace<'_>) -> String {
+    let name = namespace_of(checked);
+    match (&checked.namespace.name, &checked.described) {
+        (None, Some(_)) => format!("in the namespace of {name}"),
+        _ => format!("in namespace {name}"),
     }
 }
 

@@ -6,6 +6,7 @@ use core::net::SocketAddr;
 
 use dryport_model::{Family, Protocol};
 
+use super::home::{self, Room};
 use super::layout::{Lines, blanks, left, right, width};
 use super::number::{grouped, plural};
 use super::paint::Tone;
@@ -206,9 +207,10 @@ pub fn see_groups(by: By, groups: &[Group], most: usize, screen: Screen) -> Stri
     let shown = groups.get(..most).unwrap_or(groups);
     let title = title(by);
     let room = screen.columns() / 2;
-    let names = shown
+    let labels: Vec<String> = shown.iter().map(|group| name(by, group)).collect();
+    let names = labels
         .iter()
-        .map(|group| width(&group.name))
+        .map(|label| width(label))
         .chain([width(title)])
         .max()
         .unwrap_or(0)
@@ -229,7 +231,7 @@ pub fn see_groups(by: By, groups: &[Group], most: usize, screen: Screen) -> Stri
         if told { "States" } else { "" }
     );
     lines.line(&screen.paint(Tone::Strong, head.trim_end()));
-    for group in shown {
+    for (group, label) in shown.iter().zip(&labels) {
         let states: Vec<String> = group
             .states
             .iter()
@@ -241,11 +243,11 @@ pub fn see_groups(by: By, groups: &[Group], most: usize, screen: Screen) -> Stri
             right(&grouped(group.ports), ports),
             right(&grouped(group.sockets), sockets)
         );
-        let head = if width(&group.name) > names {
-            lines.line(&group.name);
+        let head = if width(label) > names {
+            lines.line(label);
             format!("{}{numbers}", blanks(names))
         } else {
-            format!("{}{numbers}", left(&group.name, names))
+            format!("{}{numbers}", left(label, names))
         };
         lines.hang(&head, &head, &joined(&states), None);
     }
@@ -261,6 +263,29 @@ pub fn see_groups(by: By, groups: &[Group], most: usize, screen: Screen) -> Stri
     lines.finish()
 }
 
+/// A group's name; for containers and units in short, with the program: `docker 3f2a91b0c1de (nginx)`.
+fn name(by: By, group: &Group) -> String {
+    let Some(owner) = &group.owner else {
+        return group.name.clone();
+    };
+    let home = match by {
+        By::Unit => home::unit(owner, Room::Narrow).map(|unit| match &owner.container {
+            Some(_) => format!(
+                "{unit} in {}",
+                home::container(owner, Room::Narrow).unwrap_or_default()
+            ),
+            None => unit,
+        }),
+        _ => home::container(owner, Room::Narrow).or_else(|| owner.pod.as_deref().map(home::pod)),
+    };
+    let more = if group.names > 1 { ", …" } else { "" };
+    let program = phrase::program(owner);
+    home.map_or_else(
+        || group.name.clone(),
+        |home| format!("{home} ({program}{more})"),
+    )
+}
+
 /// States parted by commas; a no-break space keeps each with its count.
 fn joined(states: &[String]) -> String {
     let held: Vec<String> = states.iter().map(|s| s.replace(' ', "\u{a0}")).collect();
@@ -271,6 +296,8 @@ const fn title(by: By) -> &'static str {
     match by {
         By::Destination => "Destination",
         By::Process => "PID/Program",
+        By::Container => "Container",
+        By::Unit => "Unit",
         By::State => "State",
         By::Source => "Source",
         By::Namespace => "Namespace",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dryport_model::{Level, Owner, Request};
+use dryport_model::{Coverage, Fact, Level, Owner, Request};
 use dryport_report::json::{self, SeeWriter};
 use dryport_report::{
     By, Check, Groups, HeadroomAnswer, OpenFilesLimit, ProcessFindings, ProcessRequest, SeenSocket,
@@ -31,10 +31,10 @@ pub(crate) fn holds_to(file: &str, text: &[u8]) -> Value {
 fn headroom(scene: &Scene, request: Request) -> Vec<u8> {
     let count = scene.count(request);
     let classes = count.classes();
-    let shares = scene
+    let holders = scene
         .owners
         .as_ref()
-        .map(|owners| owners.shares(count.holders(&classes).into_iter()))
+        .map(|owners| owners.holders(count.holders(&classes).into_iter()))
         .unwrap_or_default();
     let answer = HeadroomAnswer {
         request: &request,
@@ -44,7 +44,7 @@ fn headroom(scene: &Scene, request: Request) -> Vec<u8> {
         level_is_uncertain: false,
         time_wait_left_ms: count.time_wait_left_ms(&classes),
         device_name: Some("eth0".into()),
-        shares: &shares,
+        holders: &holders,
         owners: scene.owners.as_ref(),
         coverage: &scene.coverage,
         notes: vec!["A note.".into()],
@@ -91,6 +91,8 @@ fn check_holds_to_its_schema() {
         scenes::odd(),
         scenes::narrow(),
         scenes::hostile(),
+        scenes::groups(),
+        scenes::hostile_groups(),
         scenes::nothing(),
     ];
     let document = holds_to("dryport.check-1.json", &check(&scenes::check(&scenes)));
@@ -101,12 +103,69 @@ fn check_holds_to_its_schema() {
         level: Level::Unknown,
         assumptions: vec!["An assumption.".into()],
         process: None,
-        given: None,
+        coverage: Vec::new(),
     };
     holds_to("dryport.check-1.json", &check(&blind));
     let narrow = [scenes::narrow()];
     let out = check(&scenes::check(&narrow));
     insta::assert_snapshot!(String::from_utf8(out).unwrap());
+}
+
+#[test]
+fn a_document_tells_how_to_get_to_each_namespace() {
+    let scenes = [
+        scenes::idle(),
+        scenes::tuple_dry()
+            .named(4_026_532_290, None)
+            .elsewhere("pid:4711", Some("container 3f2a91b0c1de (docker)")),
+        scenes::idle()
+            .named(4_026_532_291, Some("web"))
+            .elsewhere("web", None),
+    ];
+    let mut several = scenes::check(&scenes);
+    several.coverage = vec![Coverage::partial(
+        Fact::Namespaces,
+        "setns",
+        "1 more".into(),
+    )];
+    let document = holds_to("dryport.check-1.json", &check(&several));
+    let netns = |index: usize| document["namespaces"][index]["netns"].as_str();
+    assert_eq!(
+        [netns(0), netns(1), netns(2)],
+        [None, Some("pid:4711"), Some("web")]
+    );
+    let container = &document["namespaces"][1];
+    assert_eq!(container["name"], Value::Null);
+    assert_eq!(container["described"], "container 3f2a91b0c1de (docker)");
+    assert_eq!(container["processes"], 1);
+    let command = &document["causes"][0]["remedies"][0]["command"];
+    assert_eq!(command, "dryport see --by process --netns pid:4711");
+    let last = document["coverage"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&last["fact"], &last["seen"]),
+        (&"namespaces".into(), &"partial".into())
+    );
+    assert_eq!(last["namespace"]["name"], "host");
+}
+
+#[test]
+fn groups_of_owners_are_whole_in_the_document() {
+    let groups = [scenes::groups()];
+    let document = holds_to("dryport.check-1.json", &check(&scenes::check(&groups)));
+    let told = &document["causes"][0]["owner_groups"];
+    insta::assert_snapshot!(serde_json::to_string_pretty(told).unwrap());
+    // Each port once: 200 workers and two shells hold no more than their container.
+    let ports: u64 = told
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|group| group["ports"].as_u64().unwrap())
+        .sum();
+    assert_eq!(ports, 28_232);
+    assert_eq!(
+        document["causes"][0]["owners"].as_array().unwrap().len(),
+        207
+    );
 }
 
 #[test]

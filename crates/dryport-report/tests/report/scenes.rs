@@ -6,11 +6,13 @@ use dryport_model::{
     Census, Coverage, Fact, Family, HeadroomCount, Level, Limits, NamespaceFacts, Origin, Owner,
     Owners, PortRange, Protocol, Request, Socket, State, Thresholds, TimeWait, Verdict, judge,
 };
-use dryport_report::{Check, CheckedNamespace, NamespaceName};
+use dryport_report::{Check, CheckedNamespace, NamespaceName, Reach};
 
 /// A namespace with its sockets.
 pub struct Scene {
     pub namespace: NamespaceName,
+    pub reach: Reach,
+    pub described: Option<String>,
     pub limits: Limits,
     pub sockets: Vec<Socket>,
     pub owners: Option<Owners>,
@@ -54,6 +56,8 @@ impl Scene {
         };
         Self {
             namespace: host(),
+            reach: Reach::Here,
+            described: None,
             limits,
             sockets,
             owners,
@@ -70,9 +74,22 @@ impl Scene {
         self
     }
 
+    /// Another namespace than the caller's: what names it on the command line, and whose it is.
+    pub fn elsewhere(mut self, reach: &str, described: Option<&str>) -> Self {
+        self.reach = match reach {
+            "" => Reach::Nameless,
+            word => Reach::Netns(word.to_string()),
+        };
+        self.described = described.map(String::from);
+        self
+    }
+
     pub fn checked(&self) -> CheckedNamespace<'_> {
         CheckedNamespace {
             namespace: self.namespace.clone(),
+            reach: self.reach.clone(),
+            described: self.described.clone(),
+            processes: Some(1),
             limits: &self.limits,
             sockets: self.sockets.len() as u64,
             verdict: &self.verdict,
@@ -98,9 +115,9 @@ pub fn check<'a>(scenes: &'a [Scene]) -> Check<'a> {
             .max()
             .unwrap_or(Level::Unknown),
         namespaces,
+        coverage: Vec::new(),
         assumptions: Vec::new(),
         process: None,
-        given: None,
     }
 }
 
@@ -160,7 +177,9 @@ fn owner(pid: u32, name: &str, unit: Option<&str>, container: Option<&str>) -> O
         executable: Some(format!("/usr/sbin/{name}")),
         cgroup: Some("/system.slice".to_string()),
         container: container.map(String::from),
+        runtime: container.and(Some("docker")),
         unit: unit.map(String::from),
+        ..Owner::default()
     }
 }
 
@@ -310,6 +329,98 @@ pub fn hostile() -> Scene {
         Some(shared_out(processes, &[28_000, 222], 32768)),
         all_seen(),
     )
+}
+
+/// Not one socket.
+pub fn empty() -> Scene {
+    Scene::new(Limits::linux_default(), Vec::new(), None, all_seen())
+}
+
+const CONTAINER: &str = "3f2a91b0c1de55aa3f2a91b0c1de55aa3f2a91b0c1de55aa3f2a91b0c1de55aa";
+const POD: &str = "1c9b4c2e-77aa-4d2f-9e01-0123456789ab";
+
+/// A unit, a container of 200 workers, a pod's container with two shells beside its proxy, and three
+/// programs of a login. Of each, the first process holds every port, and the others some of the same.
+pub fn groups() -> Scene {
+    let limits = Limits::linux_default();
+    let (local, full) = (ip("10.0.0.1"), remote("10.0.0.2:443"));
+    let sockets = (32768..61_000)
+        .map(|port| client(local, port, full))
+        .collect();
+    let mut processes = vec![
+        owner(4711, "java", Some("payments.service"), None),
+        owner(900, "nginx", None, Some(CONTAINER)),
+        Owner {
+            pod: Some(POD.to_string()),
+            runtime: Some("containerd"),
+            ..owner(77, "envoy", None, Some(CONTAINER))
+        },
+        owner(99, "curl", Some("session-3.scope"), None),
+    ];
+    let counts = [12_000, 10_000, 6_000, 232];
+    let (nginx, envoy, curl) = (32768 + 12_000, 32768 + 22_000, 32768 + 28_000);
+    let mut by_inode: Vec<(u32, u32)> = Vec::new();
+    let mut first = 32768;
+    for (process, count) in (0..).zip(counts) {
+        by_inode.extend((first..first + count).map(|inode| (inode, process)));
+        first += count;
+    }
+    for worker in 1..200 {
+        let process = processes.len() as u32;
+        by_inode.extend([(nginx, process), (nginx + worker, process)]);
+        processes.push(owner(900 + worker, "nginx", None, Some(CONTAINER)));
+    }
+    for (name, inode) in [("sh", envoy), ("sh", envoy + 1)] {
+        by_inode.push((inode, processes.len() as u32));
+        let pid = 1200 + inode;
+        processes.push(Owner {
+            pid,
+            name: name.into(),
+            ..processes[2].clone()
+        });
+    }
+    for pid in [100, 101] {
+        by_inode.push((curl, processes.len() as u32));
+        processes.push(owner(pid, "curl", Some("session-3.scope"), None));
+    }
+    Scene::new(
+        limits,
+        sockets,
+        Some(Owners::new(processes, by_inode)),
+        all_seen(),
+    )
+}
+
+/// Containers, units and programs called what no screen should have to bear.
+pub fn hostile_groups() -> Scene {
+    let limits = Limits::linux_default();
+    let (local, full) = (ip("10.0.0.1"), remote("10.0.0.2:443"));
+    let sockets = (32768..61_000)
+        .map(|port| client(local, port, full))
+        .collect();
+    let wide = "漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字";
+    let processes = vec![
+        Owner {
+            runtime: Some("systemd-nspawn"),
+            ..owner(1, wide, None, Some(wide))
+        },
+        Owner {
+            cgroup: Some("/user.slice/user@4294967295.service/x.scope".into()),
+            ..owner(
+                4_194_304,
+                wide,
+                Some("docker 3f2a91b0c1de no port is left, all is well \\x1b[2J.scope"),
+                None,
+            )
+        },
+        Owner {
+            pod: Some(POD.to_string()),
+            ..owner(4_194_303, "(pid 1)  0 ports", None, Some(CONTAINER))
+        },
+        owner(7, "unit sshd.service", None, None),
+    ];
+    let owners = shared_out(processes, &[20_000, 8_000, 200, 32], 32768);
+    Scene::new(limits, sockets, Some(owners), all_seen())
 }
 
 pub fn nothing() -> Scene {

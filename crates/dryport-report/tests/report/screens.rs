@@ -1,6 +1,8 @@
 //! Every screen at 80 and 120 columns, plain and coloured.
 
-use dryport_model::{Headroom, Level, Owner, Owners, Request, State, Thresholds, Verdict};
+use dryport_model::{
+    Coverage, Fact, Headroom, Level, Owner, Owners, Request, State, Thresholds, Verdict,
+};
 use dryport_report::text::{self, Screen, SeeTable};
 use dryport_report::{
     By, Check, Groups, HeadroomAnswer, OpenFilesLimit, ProcessFindings, ProcessRequest, SeenSocket,
@@ -26,7 +28,8 @@ fn look(name: &str, screen: impl Fn(Screen) -> String) {
 fn too_long(text: &str, width: usize) {
     for line in text.lines() {
         let columns = unicode_width::UnicodeWidthStr::width(line);
-        let unbreakable = line.contains("sysctl") || line.contains("2001:db8");
+        let unbreakable =
+            line.contains("sysctl") || line.contains("2001:db8") || line.contains("--netns cni-");
         assert!(columns <= width || unbreakable, "{columns} columns: {line}");
     }
 }
@@ -74,17 +77,92 @@ fn check_with_hostile_names() {
 }
 
 #[test]
+fn check_tells_containers_units_and_programs() {
+    check_of("groups", &[scenes::groups()]);
+}
+
+#[test]
+fn check_with_hostile_containers_and_units() {
+    check_of("hostile-groups", &[scenes::hostile_groups()]);
+}
+
+#[test]
 fn check_without_requests() {
     check_of("nothing", &[scenes::nothing()]);
 }
 
 #[test]
 fn check_of_several_namespaces() {
-    let mut scenes = vec![scenes::idle(), scenes::narrow()];
+    let mut scenes = vec![
+        scenes::idle(),
+        scenes::narrow().elsewhere("web", None),
+        scenes::tuple_dry()
+            .named(4_026_532_290, None)
+            .elsewhere("pid:4711", Some("container 3f2a91b0c1de (docker)")),
+    ];
     for pod in 0..15 {
-        scenes.push(scenes::odd().named(4_026_532_300 + pod, None));
+        let number = 4_026_532_300 + pod;
+        let word = format!("pid:{}", 5000 + pod);
+        scenes.push(scenes::odd().named(number, None).elsewhere(&word, None));
     }
-    check_of("namespaces", &scenes);
+    let mut check = scenes::check(&scenes);
+    check.coverage.push(forbidden());
+    look("check-namespaces", |screen| text::check(&check, screen));
+}
+
+fn forbidden() -> Coverage {
+    Coverage::partial(
+        Fact::Namespaces,
+        "setns",
+        "3 other network namespaces may not be entered; root sees them".into(),
+    )
+}
+
+/// More than anybody would read to the end.
+#[test]
+fn check_of_many_short_namespaces() {
+    let mut scenes = vec![scenes::idle()];
+    for index in 0..20 {
+        let name = format!("cni-{index:02}a7c2d4e-5f60-4b1a-9c3d-2e1f0a9b8c7d");
+        let dry = scenes::narrow().named(4_026_532_300 + index, Some(&name));
+        let mut dry = dry.elsewhere(&name, Some("container 3f2a91b0c1de (containerd)"));
+        dry.coverage.push(Coverage::partial(
+            Fact::Owners,
+            "proc",
+            format!("{index} sockets belong to no process that is seen here"),
+        ));
+        scenes.push(dry);
+    }
+    for idle in 0..80 {
+        let empty = scenes::empty().named(4_026_532_400 + idle, None);
+        scenes.push(empty.elsewhere("", None));
+    }
+    check_of("many-namespaces", &scenes);
+}
+
+#[test]
+fn check_where_a_namespace_could_not_be_judged() {
+    let scenes = [scenes::idle()];
+    let mut check = scenes::check(&scenes);
+    let why = "1 other network namespace could not be judged: /proc/sys/net: not understood";
+    check.coverage = vec![Coverage::partial(Fact::Namespaces, "setns", why.into())];
+    check.level = Level::Unknown;
+    insta::assert_snapshot!(text::check_line(&check, Screen::default()));
+}
+
+#[test]
+fn a_name_that_a_shell_would_take_for_more_is_quoted() {
+    let scenes = [
+        scenes::idle(),
+        scenes::tuple_dry()
+            .named(4_026_532_290, Some("a; reboot"))
+            .elsewhere("a; reboot", None),
+    ];
+    let text = text::check(&scenes::check(&scenes), Screen::default());
+    assert!(text.contains("dryport fix --netns 'a; reboot'\n"), "{text}");
+    let scenes = scenes.map(|scene| scene.elsewhere("", None));
+    let text = text::check(&scenes::check(&scenes), Screen::default());
+    assert!(text.contains("dryport fix  # inside a_ reboot\n"), "{text}");
 }
 
 #[test]
@@ -93,8 +171,8 @@ fn check_that_could_see_nothing() {
         namespaces: Vec::new(),
         level: Level::Unknown,
         assumptions: vec!["ip_local_port_range is 32768-60999, as Linux starts with.".into()],
+        coverage: Vec::new(),
         process: None,
-        given: None,
     };
     look("check-blind", |screen| text::check(&check, screen));
 }
@@ -107,8 +185,8 @@ fn check_of_one_process() {
         name: "nginx".into(),
         executable: Some("/usr/sbin/nginx".into()),
         cgroup: Some("/system.slice/nginx.service".into()),
-        container: None,
         unit: Some("nginx.service".into()),
+        ..Owner::default()
     };
     let check = Check {
         process: Some(ProcessFindings {
@@ -154,10 +232,10 @@ fn headroom_of(name: &str, scene: &Scene, request: Request) {
     let thresholds = Thresholds::default();
     let (ledger, headroom): (_, Headroom) = (classes.ledger(), classes.headroom());
     let level = thresholds.at_worst(&ledger, headroom);
-    let shares = scene
+    let holders = scene
         .owners
         .as_ref()
-        .map(|owners| owners.shares(count.holders(&classes).into_iter()))
+        .map(|owners| owners.holders(count.holders(&classes).into_iter()))
         .unwrap_or_default();
     let answer = HeadroomAnswer {
         request: &request,
@@ -167,7 +245,7 @@ fn headroom_of(name: &str, scene: &Scene, request: Request) {
         level_is_uncertain: level != thresholds.at_best(&ledger, headroom),
         time_wait_left_ms: count.time_wait_left_ms(&classes),
         device_name: None,
-        shares: &shares,
+        holders: &holders,
         owners: scene.owners.as_ref(),
         coverage: &scene.coverage,
         notes: Vec::new(),
@@ -192,6 +270,8 @@ fn headroom_of_every_kind() {
         &uncertain,
         pair("192.168.100.100", "192.168.100.200:27017"),
     );
+    let groups = scenes::groups();
+    headroom_of("groups", &groups, pair("10.0.0.1", "10.0.0.2:443"));
     headroom_of("odd", &scenes::odd(), pair("10.0.0.1", "10.0.0.2:443"));
     let narrow = scenes::narrow();
     headroom_of(
@@ -283,6 +363,23 @@ fn see_counts_by_group() {
         look(&format!("see-by-{}", by.name()), |screen| {
             text::see_groups(by, &groups, 12, screen)
         });
+    }
+}
+
+#[test]
+fn see_counts_by_container_and_unit() {
+    for (name, scene) in [
+        ("groups", scenes::groups()),
+        ("hostile", scenes::hostile_groups()),
+    ] {
+        for by in [By::Container, By::Unit] {
+            let mut groups = Groups::new(by);
+            seen(&scene).for_each(|socket| groups.observe(&socket));
+            let groups = groups.finish();
+            look(&format!("see-{name}-by-{}", by.name()), |screen| {
+                text::see_groups(by, &groups, 12, screen)
+            });
+        }
     }
 }
 
