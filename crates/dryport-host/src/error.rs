@@ -34,6 +34,12 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A namespace that was found and is there no more.
+    #[error("the network namespace net:[{inode}] is gone")]
+    NamespaceGone {
+        /// Its number, which another one may have by now.
+        inode: u64,
+    },
     /// A process that does not exist.
     #[error("there is no process {pid}")]
     NoProcess {

@@ -13,12 +13,16 @@ pub use error::{Error, Result};
 pub use linux::{
     limits::{LimitsRead, read_in_one_call, read_limits},
     namespace::{Namespace, NamespaceId, NamespaceSpec},
-    owners::{OwnerWalk, read_owners, read_owners_here},
+    namespaces::{FoundNamespace, NamespaceList, namespaces},
+    owners::{OwnerWalk, describe_process, read_owners, read_owners_here},
     probe::{Probe, ProbeAnswer, must_be_local},
     process::{ConnectHooks, DescriptorLimit, Process},
     resolve::{name_of_address, resolve},
     route::{device_index, device_name, device_names, route_to, with_route_source},
     runtime::runtime_of,
     sockets::{SocketReader, Tally},
+    sockstat::{SocketCounts, open_files, read_socket_counts},
     survey,
+    table::{Sighting, SockDiag, SocketTable, retrying},
+    types::kernel_types,
 };

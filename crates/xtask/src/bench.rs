@@ -115,7 +115,7 @@ impl Bench {
         scene::enter_fresh_namespace()?;
         self.table.state("idle: no socket in the namespace");
         let [check] =
-            self.interleaved([Run::new(&self.dryport, "check", &["check"], self.runs)])?;
+            self.interleaved([Run::new(&self.dryport, "check", &["check", "--netns", "."], self.runs)])?;
         self.table
             .at_most("check, wall, ms", check.wall.as_secs_f64() * 1e3, 50.0);
         Ok(())
@@ -157,7 +157,7 @@ impl Bench {
         let check = Run::new(
             &self.dryport,
             "check --no-owners",
-            &["check", "--no-owners"],
+            &["check", "--no-owners", "--netns", "."],
             self.runs,
         );
         let own = scene::own_program()?;
@@ -186,7 +186,7 @@ impl Bench {
 
     /// Sockets with the processes that own them. `ss -p` takes longer than in proportion.
     fn owners(&mut self, ss: bool, peer_runs: u32, bound: f64) -> Result<(), Failure> {
-        let check = Run::new(&self.dryport, "check", &["check"], self.runs);
+        let check = Run::new(&self.dryport, "check", &["check", "--netns", "."], self.runs);
         if ss {
             let peer = Run::new("ss", "ss -tanp", &["-tanp"], peer_runs);
             let [check, peer] = self.interleaved([check, peer])?;
@@ -204,10 +204,10 @@ impl Bench {
             Run::new(
                 &self.dryport,
                 "check --no-owners",
-                &["check", "--no-owners"],
+                &["check", "--no-owners", "--netns", "."],
                 runs,
             ),
-            Run::new(&self.dryport, "check", &["check"], runs),
+            Run::new(&self.dryport, "check", &["check", "--netns", "."], runs),
         ])?;
         let peak = bare.peak_kib.max(owners.peak_kib);
         self.table
@@ -256,7 +256,7 @@ impl Bench {
     }
 
     fn check_alone(&mut self) -> Result<Figures, Failure> {
-        let arguments = ["check", "--no-owners"];
+        let arguments = ["check", "--no-owners", "--netns", "."];
         let run = Run::new(&self.dryport, "check --no-owners", &arguments, self.runs);
         let [figures] = self.interleaved([run])?;
         Ok(figures)

@@ -54,6 +54,33 @@ pub enum Failure {
     #[error("schemas in docs/schema differ from the types (run cargo xtask schema):\n  {}", .0.join("\n  "))]
     StaleSchemas(Vec<String>),
 
+    #[error("cargo xtask bpf needs {0}, which is not installed (Debian: apt install clang llvm)")]
+    NoClang(&'static str),
+
+    #[error("{clang} needs an llvm-strip of its own version, and this one is of {strip}")]
+    UnlikeClang { clang: String, strip: String },
+
+    #[error("{name} --version names no version: {said}")]
+    NoVersion { name: String, said: String },
+
+    #[error(
+        "these objects were made by clang {recorded}, and here is {found}: install the other (Debian: apt install clang-{recorded} llvm-{recorded}) or make them anew with cargo xtask bpf"
+    )]
+    OtherClang { recorded: u32, found: String },
+
+    #[error("{path}:{line}: {what}")]
+    Header {
+        path: String,
+        line: usize,
+        what: String,
+    },
+
+    #[error("{} holds no *.bpf.c", .0.display())]
+    NoSource(PathBuf),
+
+    #[error("crates/dryport-bpf is not what its sources say (run cargo xtask bpf):\n  {}", .0.join("\n  "))]
+    StaleBpf(Vec<String>),
+
     #[error("bounds not met: {}", .0.join("; "))]
     Bounds(Vec<String>),
 

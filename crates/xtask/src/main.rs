@@ -1,7 +1,8 @@
-//! The chores of the house: `cargo xtask dist`, `schema` and `bench`. This file owns the command
-//! line and the exit code; each chore has a module of its own.
+//! The chores of the house: `cargo xtask dist`, `schema`, `bpf` and `bench`. This file owns the
+//! command line and the exit code; each chore has a module of its own.
 
 mod bench;
+mod bpf;
 mod dist;
 mod failure;
 mod schema;
@@ -26,6 +27,8 @@ enum Chore {
     Dist(dist::Options),
     /// Write the JSON schemas of every document into docs/schema
     Schema(schema::Options),
+    /// Make the committed objects and record.rs of crates/dryport-bpf from their sources in C
+    Bpf(bpf::Options),
     /// Measure dryport beside its peers, and fail when a promised bound is not met
     Bench(bench::Options),
     /// Hold sockets for the benchmark
@@ -53,6 +56,7 @@ fn run(chore: Chore) -> Result<(), Failure> {
     match chore {
         Chore::Dist(options) => dist::run(&options),
         Chore::Schema(options) => schema::run(&options),
+        Chore::Bpf(options) => bpf::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::BenchHold(options) => bench::holder::run(&options),
         Chore::BenchFloor => bench::floor::run(),

@@ -201,6 +201,28 @@ fn std_is_seen_unless_a_test_takes_it() {
     assert!(!only_tests_take_std("#[cfg(unix)]\nextern crate std;\n"));
 }
 
+/// Users have no clang: what they build is what stands in `objects`. Whether its bytes are right is
+/// what `cargo xtask bpf --check` asks.
+#[test]
+fn every_bpf_program_has_its_object_and_no_other_object_is_there() {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("dryport-bpf");
+    let sources = file_names(&home.join("bpf")).into_iter();
+    let programs = sources.filter_map(|name| Some(name.strip_suffix(".bpf.c")?.to_owned()));
+    let mut wanted: Vec<_> = programs.map(|name| format!("{name}.bpf.o")).collect();
+    assert!(!wanted.is_empty(), "no source");
+    wanted.push("CLANG".to_owned());
+    wanted.sort();
+    assert_eq!(file_names(&home.join("objects")), wanted);
+}
+
+fn file_names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
 /// A crate of this workspace.
 struct Member {
     name: String,

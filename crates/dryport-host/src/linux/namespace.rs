@@ -3,17 +3,21 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use rustix::fs::{Mode, OFlags, fstat, open};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use super::namespaces::FoundNamespace;
 use crate::error::{Error, Result};
 
 /// Where `ip netns add` keeps its names.
-const NAMED: &str = "/run/netns";
+pub(crate) const NAMED: &str = "/run/netns";
+/// Where Docker keeps its own, some of which no process lives in (`ingress_sbox`).
+pub(crate) const DOCKERS: &str = "/run/docker/netns";
 const CURRENT: &str = "/proc/thread-self/ns/net";
 /// The initial network namespace since Linux 6.18 (`PROC_NET_INIT_INO`); before, its number was
 /// not fixed.
@@ -28,6 +32,8 @@ pub enum NamespaceSpec {
     Name(String),
     /// `pid:N`: the one that a process lives in.
     Pid(u32),
+    /// `.`: the one that the caller is in.
+    Here,
 }
 
 impl FromStr for NamespaceSpec {
@@ -40,7 +46,10 @@ impl FromStr for NamespaceSpec {
                 _ => Err(format!("{pid:?} is not a process id")),
             };
         }
-        if text.is_empty() || text.contains('/') || text == "." || text == ".." {
+        if text == "." {
+            return Ok(Self::Here);
+        }
+        if text.is_empty() || text.contains('/') || text == ".." {
             return Err(format!("{text:?} is not the name of a network namespace"));
         }
         Ok(Self::Name(text.into()))
@@ -52,6 +61,7 @@ impl fmt::Display for NamespaceSpec {
         match self {
             Self::Name(name) => f.write_str(name),
             Self::Pid(pid) => write!(f, "pid:{pid}"),
+            Self::Here => f.write_str("."),
         }
     }
 }
@@ -113,8 +123,9 @@ impl Namespace {
             },
         };
         let path = match spec {
-            NamespaceSpec::Name(name) => Path::new(NAMED).join(name),
+            NamespaceSpec::Name(name) => of_name(name),
             NamespaceSpec::Pid(pid) => of_process(*pid, "net"),
+            NamespaceSpec::Here => return Ok(()),
         };
         let file = File::open(&path).map_err(forbidden)?;
         // Entering takes privilege, staying does not.
@@ -132,20 +143,87 @@ impl Namespace {
         }
         Err(forbidden(first))
     }
+
+    /// Moves the calling thread into a namespace that was found before, and into no other that has
+    /// taken a name or a process's number since. Works with any number of threads, so it does not
+    /// enter user namespaces on the way.
+    ///
+    /// # Errors
+    /// [`Error::NamespaceGone`], [`Error::NamespaceForbidden`], or the system is short of something.
+    pub fn enter_found(found: &FoundNamespace) -> Result<()> {
+        let wanted = found.id.inode;
+        let own = fs::metadata(CURRENT).map_err(|error| Error::system(CURRENT, error))?;
+        if own.ino() == wanted {
+            return Ok(());
+        }
+        let processes = found.pids.iter().map(|pid| of_process(*pid, "net"));
+        let mut refused = None;
+        for path in found.path.clone().into_iter().chain(processes) {
+            match open_namespace(&path) {
+                Ok((file, dev, inode)) if dev == own.dev() && inode == wanted => {
+                    let entered = enter(&file, LinkNameSpaceType::Network);
+                    return entered.map_err(|source| not_entered(found, source));
+                }
+                // It is another one by now, or the process ended.
+                Ok(_) => {}
+                Err(error) if is_gone(&error) => {}
+                Err(error) => refused = Some(error),
+            }
+        }
+        Err(match refused {
+            None => Error::NamespaceGone { inode: wanted },
+            Some(source) => not_entered(found, source),
+        })
+    }
+}
+
+fn not_entered(found: &FoundNamespace, source: io::Error) -> Error {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => Error::NamespaceForbidden {
+            name: found.to_string(),
+            source,
+        },
+        _ => Error::system(format!("enter the network namespace {found}"), source),
+    }
 }
 
 fn missing(spec: &NamespaceSpec) -> Error {
     match spec {
-        NamespaceSpec::Name(name) => Error::NoNamespace { name: name.clone() },
         NamespaceSpec::Pid(pid) => Error::NoProcess { pid: *pid },
+        named => Error::NoNamespace {
+            name: named.to_string(),
+        },
     }
+}
+
+/// `ip netns` knows those of its own directory only; a name that is not there may be Docker's.
+fn of_name(name: &str) -> PathBuf {
+    let named = Path::new(NAMED).join(name);
+    let dockers = Path::new(DOCKERS).join(name);
+    if !named.exists() && dockers.exists() {
+        dockers
+    } else {
+        named
+    }
+}
+
+/// Opens what should be a namespace, without waiting where it is something else.
+fn open_namespace(path: &Path) -> io::Result<(OwnedFd, u64, u64)> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = open(path, flags, Mode::empty())?;
+    let stat = fstat(&file)?;
+    Ok((file, stat.st_dev, stat.st_ino))
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
 }
 
 fn of_process(pid: u32, kind: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/ns/{kind}"))
 }
 
-fn enter(file: &File, kind: LinkNameSpaceType) -> io::Result<()> {
+fn enter(file: &impl AsFd, kind: LinkNameSpaceType) -> io::Result<()> {
     Ok(move_into_link_name_space(file.as_fd(), Some(kind))?)
 }
 
@@ -156,19 +234,28 @@ fn inode(path: &Path) -> io::Result<u64> {
 /// `host` is the initial namespace, or that of pid 1 where pid 1 is the machine's and not a
 /// container's.
 fn name_of(net: u64) -> Option<String> {
-    if net == INITIAL_NET_NAMESPACE {
-        return Some("host".into());
-    }
-    let on_host =
-        inode(Path::new("/proc/self/ns/pid")).is_ok_and(|pid| pid == INITIAL_PID_NAMESPACE);
-    if on_host && inode(Path::new("/proc/1/ns/net")).is_ok_and(|first| first == net) {
+    if is_initial(net, of_first_process()) {
         return Some("host".into());
     }
     let named = fs::read_dir(NAMED).ok()?;
     named
         .filter_map(std::result::Result::ok)
-        .find(|entry| inode(&entry.path()).is_ok_and(|other| other == net))
-        .map(|entry| dryport_wire::procfs::printable(entry.file_name().as_encoded_bytes()))
+        .filter(|entry| inode(&entry.path()).is_ok_and(|other| other == net))
+        .map(|entry| entry.file_name())
+        .min()
+        .map(|name| dryport_wire::procfs::printable(name.as_encoded_bytes()))
+}
+
+/// Whether it is the machine's own; `of_first` is what [`of_first_process`] told.
+pub(crate) fn is_initial(net: u64, of_first: Option<u64>) -> bool {
+    net == INITIAL_NET_NAMESPACE || Some(net) == of_first
+}
+
+/// The namespace of pid 1, where pid 1 is the machine's and not a container's.
+pub(crate) fn of_first_process() -> Option<u64> {
+    let pids = inode(Path::new("/proc/self/ns/pid")).ok()?;
+    let first = || inode(Path::new("/proc/1/ns/net")).ok();
+    (pids == INITIAL_PID_NAMESPACE).then(first).flatten()
 }
 
 #[cfg(test)]
@@ -179,6 +266,7 @@ mod tests {
     fn a_namespace_is_a_name_or_a_process() {
         assert_eq!("blue".parse(), Ok(NamespaceSpec::Name("blue".into())));
         assert_eq!("pid:12".parse(), Ok(NamespaceSpec::Pid(12)));
+        assert_eq!(".".parse(), Ok(NamespaceSpec::Here));
         for wrong in ["", "pid:", "pid:0", "pid:x", "../etc", "pid:99999999999"] {
             assert!(wrong.parse::<NamespaceSpec>().is_err(), "{wrong}");
         }

@@ -20,10 +20,12 @@ use rustix::io::Errno;
 use crate::error::{Error, Result};
 
 /// What the walk found.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct OwnerWalk {
     /// The processes and their sockets.
     pub owners: Owners,
+    /// By what means: `proc`, `bpf`.
+    pub how: &'static str,
     /// Processes whose descriptors may not be read.
     pub forbidden: u32,
     elsewhere: Vec<u32>,
@@ -61,7 +63,24 @@ pub fn read_owners_here() -> Result<OwnerWalk> {
     })
 }
 
+impl Default for OwnerWalk {
+    fn default() -> Self {
+        Self::whole(Owners::default(), "proc")
+    }
+}
+
 impl OwnerWalk {
+    /// What another reader found, in every process there is.
+    #[must_use]
+    pub const fn whole(owners: Owners, how: &'static str) -> Self {
+        Self {
+            owners,
+            how,
+            forbidden: 0,
+            elsewhere: Vec::new(),
+        }
+    }
+
     fn of(pids: &[u32]) -> Self {
         let next = AtomicUsize::new(0);
         let cores = thread::available_parallelism()
@@ -93,6 +112,7 @@ impl OwnerWalk {
         let rest = Self::of(&self.elsewhere);
         Self {
             owners: self.owners.merge(rest.owners),
+            how: self.how,
             forbidden: self.forbidden + rest.forbidden,
             elsewhere: Vec::new(),
         }
@@ -117,12 +137,13 @@ fn merge(parts: Vec<Part>) -> OwnerWalk {
             owners: walk
                 .owners
                 .merge(Owners::new(part.processes, part.by_inode)),
+            how: walk.how,
             forbidden: walk.forbidden + part.forbidden,
             elsewhere: Vec::new(),
         })
 }
 
-fn process_ids() -> Result<Vec<u32>> {
+pub(crate) fn process_ids() -> Result<Vec<u32>> {
     let entries = fs::read_dir("/proc").map_err(|error| Error::system("list /proc", error))?;
     Ok(entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -144,7 +165,7 @@ fn walk(pids: &[u32], next: &AtomicUsize) -> Part {
             Err(_) => {}
         }
         if part.by_inode.len() > before {
-            part.processes.push(describe(*pid));
+            part.processes.push(describe_process(*pid));
         }
     }
     part
@@ -222,8 +243,9 @@ fn decimal(mut number: u64, buffer: &mut [u8; 24]) -> &CStr {
     CStr::from_bytes_until_nul(buffer.get(first..).unwrap_or_default()).unwrap_or_default()
 }
 
-/// Name, executable and cgroup of a process, made printable.
-pub(crate) fn describe(pid: u32) -> Owner {
+/// Name, executable and cgroup of a process, made printable; the name is empty where it ended.
+#[must_use]
+pub fn describe_process(pid: u32) -> Owner {
     let root = Path::new("/proc").join(pid.to_string());
     let comm = fs::read(root.join("comm")).unwrap_or_default();
     let executable = fs::read_link(root.join("exe")).ok();
@@ -236,6 +258,8 @@ pub(crate) fn describe(pid: u32) -> Owner {
         executable: executable.map(|path| procfs::printable(path.as_os_str().as_encoded_bytes())),
         cgroup: cgroup.map(procfs::printable),
         container: name.container,
+        runtime: name.runtime,
+        pod: name.pod_uid,
         unit: name.unit,
     }
 }

@@ -12,7 +12,7 @@ use dryport_wire::procfs::{self, ResourceLimit};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
-use super::owners::{describe, sockets_of};
+use super::owners::{describe_process, sockets_of};
 use crate::error::{Error, Result};
 
 /// How many descriptors a process has open, and how many it may.
@@ -59,7 +59,7 @@ impl Process {
         if !root.exists() {
             return Err(Error::NoProcess { pid });
         }
-        let owner = describe(pid);
+        let owner = describe_process(pid);
         let sockets = socket_inodes(pid);
         let descriptors = descriptor_limit(&root);
         let cgroups = fs::read(root.join("cgroup")).unwrap_or_default();

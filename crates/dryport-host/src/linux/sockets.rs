@@ -11,6 +11,7 @@ use dryport_wire::sock_diag::{
 use rustix::io::Errno;
 
 use super::netlink::{Failure, Netlink};
+use super::table::retrying;
 use crate::error::{Error, Result};
 
 /// What a dump brought.
@@ -40,20 +41,12 @@ impl SocketReader {
         Ok(Self { netlink })
     }
 
-    /// Runs a reading, and runs it anew with a fresh reader where a dump broke off: at most three
-    /// times. What the broken one counted must be thrown away, so `read` starts from nothing.
+    /// [`retrying`] with a fresh reader each time.
     ///
     /// # Errors
-    /// What `read` fails with, [`Error::BrokenDump`] the third time only.
+    /// As there.
     pub fn retrying<T>(mut read: impl FnMut(&mut Self) -> Result<T>) -> Result<T> {
-        const TRIES: u32 = 3;
-        let mut tries = 1;
-        loop {
-            match read(&mut Self::open()?) {
-                Err(Error::BrokenDump { .. }) if tries < TRIES => tries += 1,
-                done => return done,
-            }
-        }
+        retrying(|| read(&mut Self::open()?))
     }
 
     /// Every TCP socket of both families, bound-but-idle ones included, in one walk. With `ports`,
@@ -94,6 +87,23 @@ impl SocketReader {
             },
             observe,
         )
+    }
+
+    /// Bound TCP sockets that neither listen nor connect, which only this table shows.
+    ///
+    /// # Errors
+    /// As [`SocketReader::tcp`].
+    pub fn tcp_bound_idle(
+        &mut self,
+        ports: PortRange,
+        observe: impl FnMut(&Socket),
+    ) -> Result<Tally> {
+        let query = Query {
+            states: sock_diag::STATE_BOUND_INACTIVE,
+            filter: Some(Bytecode::local_port(ports)),
+            ..Query::all(Families::Both, Protocol::Tcp)
+        };
+        self.dump("tcp, bound and idle", &query, observe)
     }
 
     /// The TCP sockets whose program chose their port itself (`SOCK_BINDPORT_LOCK`). With

@@ -5,10 +5,10 @@
 
 use std::io;
 
-use dryport_model::{Coverage, Fact, Family, PortRange, Protocol, Socket};
+use dryport_model::{Coverage, Fact};
 
-use super::sockets::{SocketReader, Tally};
-use crate::error::Result;
+use super::sockets::Tally;
+use super::table::{SockDiag, SocketTable};
 
 mod census;
 mod every_port;
@@ -19,31 +19,34 @@ pub use every_port::{every_port, service_ports};
 pub use headroom::{HeadroomSurvey, headroom};
 
 /// What a survey may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Means {
+#[derive(Clone, Copy)]
+pub struct Means<'a> {
+    /// Where the sockets come from.
+    pub table: &'a dyn SocketTable,
     /// Ask the kernel about doubtful ports.
     pub probes: bool,
 }
 
-impl Means {
+impl Means<'static> {
     /// Everything that needs no privilege.
-    pub const ALL: Self = Self { probes: true };
+    pub const ALL: Self = Self {
+        table: &SockDiag,
+        probes: true,
+    };
     /// The table of sockets alone: the answers are bounds.
-    pub const SOCK_DIAG_ALONE: Self = Self { probes: false };
+    pub const SOCK_DIAG_ALONE: Self = Self {
+        table: &SockDiag,
+        probes: false,
+    };
 }
 
-fn read_protocol(
-    reader: &mut SocketReader,
-    protocol: Protocol,
-    ports: PortRange,
-    mut observe: impl FnMut(&Socket),
-) -> Result<Tally> {
-    match protocol {
-        Protocol::Tcp => reader.tcp(Some(ports), observe),
-        Protocol::Udp => {
-            let v4 = reader.udp(Family::V4, Some(ports), &mut observe)?;
-            let v6 = reader.udp(Family::V6, Some(ports), &mut observe)?;
-            Ok(v4 + v6)
+impl Means<'_> {
+    /// What coverage calls these means, once the kernel was asked about ports or not.
+    fn name(&self, asked: bool) -> &'static str {
+        match (self.table.name(), asked) {
+            ("bpf", true) => "bpf+probe",
+            ("sock_diag", true) => "sock_diag+probe",
+            (name, _) => name,
         }
     }
 }
@@ -60,12 +63,12 @@ impl std::ops::Add for Tally {
 }
 
 impl Tally {
-    fn coverage(self) -> Coverage {
+    fn coverage(self, how: &'static str) -> Coverage {
         match self.unreadable {
-            0 => Coverage::full(Fact::Sockets, "sock_diag"),
+            0 => Coverage::full(Fact::Sockets, how),
             n => Coverage::partial(
                 Fact::Sockets,
-                "sock_diag",
+                how,
                 format!("{n} rows of the kernel's answer were not understood"),
             ),
         }

@@ -5,13 +5,12 @@ use dryport_model::{
 };
 
 use super::headroom::settle;
-use super::{
-    Means, NOT_ASKED, bound_idle_unseen, no_probe, read_protocol, silent, timestamps_coverage,
-};
+use super::{Means, NOT_ASKED, bound_idle_unseen, no_probe, silent, timestamps_coverage};
 use crate::error::{Error, Result};
 use crate::linux::limits::LimitsRead;
 use crate::linux::probe::Probe;
 use crate::linux::sockets::SocketReader;
+use crate::linux::table::retrying;
 
 /// The count of a whole namespace.
 pub struct CensusSurvey<'a> {
@@ -37,22 +36,26 @@ const BATCH: usize = 1024;
 pub fn census<'a>(
     read: &'a LimitsRead,
     thresholds: &Thresholds,
-    means: Means,
+    means: Means<'_>,
 ) -> Result<CensusSurvey<'a>> {
     let limits = &read.limits;
-    let (mut census, sockets) = SocketReader::retrying(|reader| {
+    let (table, how) = (means.table, means.name(false));
+    let (mut census, sockets) = retrying(|| {
         let mut census = Census::new(limits);
-        let tcp = read_protocol(reader, Protocol::Tcp, limits.range, |socket| {
-            census.observe(socket);
+        let tcp = table.read(Protocol::Tcp, limits.range, &mut |seen| {
+            census.observe_with(&seen.socket, seen.port_range);
+            if let Some(state) = seen.bucket {
+                census.see_bucket(seen.socket.local.port(), state);
+            }
         })?;
-        let udp = read_protocol(reader, Protocol::Udp, limits.range, |socket| {
-            census.observe(socket);
+        let udp = table.read(Protocol::Udp, limits.range, &mut |seen| {
+            census.observe(&seen.socket);
         });
         let sockets = match udp {
-            Ok(udp) => (tcp + udp).coverage(),
+            Ok(udp) => (tcp + udp).coverage(how),
             Err(broken @ Error::BrokenDump { .. }) => return Err(broken),
             // TCP can be judged all the same (the module udp_diag may be missing).
-            Err(other) => Coverage::partial(Fact::Sockets, "sock_diag", format!("no UDP: {other}")),
+            Err(other) => Coverage::partial(Fact::Sockets, how, format!("no UDP: {other}")),
         };
         Ok((census, sockets))
     })?;
@@ -135,7 +138,11 @@ struct AskedCensus {
 }
 
 /// Asks about doubtful ports until every level is settled.
-fn settle_census(census: &mut Census<'_>, thresholds: &Thresholds, means: Means) -> AskedCensus {
+fn settle_census(
+    census: &mut Census<'_>,
+    thresholds: &Thresholds,
+    means: Means<'_>,
+) -> AskedCensus {
     let range = census.limits().range;
     let doubtful = census.ports_to_probe_by_worth();
     let (probe, why_not) = match Probe::new(ProbeKind::Connect) {
@@ -171,12 +178,18 @@ fn settle_census(census: &mut Census<'_>, thresholds: &Thresholds, means: Means)
     }
     AskedCensus {
         ports: asked,
-        coverage: census_coverage(census, probe.is_some(), &why_not, asked, doubtful.len()),
+        coverage: census_coverage(
+            census,
+            means,
+            probe.is_some(),
+            &why_not,
+            [asked, doubtful.len()],
+        ),
     }
 }
 
 /// Asks about the doubtful ports of UDP and of `bind()`, and tells what is left in doubt.
-fn settle_addresses(census: &mut Census<'_>, means: Means, coverage: &mut Vec<Coverage>) {
+fn settle_addresses(census: &mut Census<'_>, means: Means<'_>, coverage: &mut Vec<Coverage>) {
     let range = census.limits().range;
     for count in census.address_counts() {
         let limits = count.limits();
@@ -202,16 +215,12 @@ fn levels_are_settled(census: &Census<'_>, thresholds: &Thresholds) -> bool {
 
 fn census_coverage(
     census: &Census<'_>,
+    means: Means<'_>,
     has_probe: bool,
     why_not: &str,
-    asked: usize,
-    doubtful: usize,
+    [asked, doubtful]: [usize; 2],
 ) -> Vec<Coverage> {
-    let how = if asked > 0 {
-        "sock_diag+probe"
-    } else {
-        "sock_diag"
-    };
+    let how = means.name(asked > 0);
     let left = census.ports_to_probe().len();
     let buckets = match (left, has_probe) {
         (0, _) => Coverage::full(Fact::BindBuckets, how),

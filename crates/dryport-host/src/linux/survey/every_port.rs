@@ -6,11 +6,12 @@ use dryport_model::{
     Family, HeadroomCount, Limits, PortRange, PortSet, Protocol, Request, Socket, TimeWaitReuse,
 };
 
-use super::{Means, read_protocol};
+use super::Means;
 use crate::error::Result;
 use crate::linux::limits::LimitsRead;
 use crate::linux::probe::Probe;
 use crate::linux::sockets::SocketReader;
+use crate::linux::table::retrying;
 
 /// Every port that can be in a range.
 const EVERY_PORT: PortRange = match PortRange::new(1, u16::MAX) {
@@ -26,19 +27,26 @@ const EVERY_PORT: PortRange = match PortRange::new(1, u16::MAX) {
 ///
 /// # Errors
 /// The table of sockets cannot be read.
-pub fn every_port(request: &Request, read: &LimitsRead, means: Means) -> Result<PortViews> {
+pub fn every_port(request: &Request, read: &LimitsRead, means: Means<'_>) -> Result<PortViews> {
     let request = &Request {
         port_range: None,
         ..*request
     };
     let variants = variants(&read.limits);
-    let mut counts = SocketReader::retrying(|reader| {
+    let mut counts = retrying(|| {
         let mut counts = variants
             .each_ref()
             .map(|limits| HeadroomCount::new(*request, limits));
-        read_protocol(reader, request.protocol, EVERY_PORT, |socket| {
-            counts.iter_mut().for_each(|count| count.observe(socket));
-        })?;
+        means
+            .table
+            .read(request.protocol, EVERY_PORT, &mut |seen| {
+                for count in &mut counts {
+                    count.observe(&seen.socket);
+                    if let Some(state) = seen.bucket {
+                        count.see_bucket(seen.socket.local.port(), state);
+                    }
+                }
+            })?;
         Ok(counts)
     })?;
     prove(&mut counts, &read.limits, means);
@@ -76,7 +84,7 @@ fn variants(limits: &Limits) -> [Limits; 4] {
 }
 
 /// What the sockets leave in doubt does not depend on the variant: asked once, told to each.
-fn prove(counts: &mut [HeadroomCount<'_>; 4], limits: &Limits, means: Means) {
+fn prove(counts: &mut [HeadroomCount<'_>; 4], limits: &Limits, means: Means<'_>) {
     let [first, ..] = counts;
     let doubtful = first.ports_to_probe();
     if doubtful.is_empty() {

@@ -5,13 +5,12 @@ use dryport_model::{
     Request, State,
 };
 
-use super::{
-    Means, NOT_ASKED, bound_idle_unseen, no_probe, read_protocol, silent, timestamps_coverage,
-};
+use super::{Means, NOT_ASKED, bound_idle_unseen, no_probe, silent, timestamps_coverage};
 use crate::error::Result;
 use crate::linux::limits::LimitsRead;
 use crate::linux::probe::Probe;
 use crate::linux::sockets::SocketReader;
+use crate::linux::table::retrying;
 
 /// The answer for one request.
 #[derive(Clone, Debug)]
@@ -30,13 +29,18 @@ pub struct HeadroomSurvey {
 ///
 /// # Errors
 /// The table of sockets cannot be read.
-pub fn headroom(request: &Request, read: &LimitsRead, means: Means) -> Result<HeadroomSurvey> {
+pub fn headroom(request: &Request, read: &LimitsRead, means: Means<'_>) -> Result<HeadroomSurvey> {
     let limits = &read.limits;
-    let (mut count, tally) = SocketReader::retrying(|reader| {
+    let (mut count, tally) = retrying(|| {
         let mut count = HeadroomCount::new(*request, limits);
-        let tally = read_protocol(reader, request.protocol, limits.range, |socket| {
-            count.observe(socket);
-        })?;
+        let tally = means
+            .table
+            .read(request.protocol, limits.range, &mut |seen| {
+                count.observe(&seen.socket);
+                if let Some(state) = seen.bucket {
+                    count.see_bucket(seen.socket.local.port(), state);
+                }
+            })?;
         Ok((count, tally))
     })?;
     let asked = settle(&mut count, means, limits.range);
@@ -47,7 +51,7 @@ pub fn headroom(request: &Request, read: &LimitsRead, means: Means) -> Result<He
         told.into_iter()
             .for_each(|timestamps| count.set_timestamps(timestamps));
     }
-    let mut coverage = vec![tally.coverage(), read.coverage()];
+    let mut coverage = vec![tally.coverage(means.name(false)), read.coverage()];
     coverage.extend(asked.coverage(&count, limits));
     if untold_timestamps {
         coverage.push(timestamps_coverage(!count.needs_timestamps()));
@@ -66,16 +70,18 @@ pub fn headroom(request: &Request, read: &LimitsRead, means: Means) -> Result<He
 /// How the doubtful ports of a request were asked about.
 pub(super) struct Asked {
     by_probe: bool,
+    how: &'static str,
     why_not: Option<String>,
     left: usize,
 }
 
 /// Asks about every doubtful port.
-pub(super) fn settle(count: &mut HeadroomCount<'_>, means: Means, range: PortRange) -> Asked {
+pub(super) fn settle(count: &mut HeadroomCount<'_>, means: Means<'_>, range: PortRange) -> Asked {
     let ports = count.ports_to_probe();
     if ports.is_empty() {
         return Asked {
             by_probe: false,
+            how: means.name(false),
             why_not: None,
             left: 0,
         };
@@ -102,6 +108,7 @@ pub(super) fn settle(count: &mut HeadroomCount<'_>, means: Means, range: PortRan
     }
     Asked {
         by_probe: why_not.is_none(),
+        how: means.name(why_not.is_none()),
         why_not,
         left: count.ports_to_probe().len(),
     }
@@ -121,11 +128,7 @@ fn prove_fixed_ports(count: &mut HeadroomCount<'_>, ports: PortRange) {
 
 impl Asked {
     pub(super) fn coverage(&self, count: &HeadroomCount<'_>, limits: &Limits) -> Vec<Coverage> {
-        let how = if self.by_probe {
-            "sock_diag+probe"
-        } else {
-            "sock_diag"
-        };
+        let how = self.how;
         let fact = match count.request().claim() {
             Claim::Address { .. } => Fact::V6Only,
             Claim::Tuple { .. } | Claim::Bucket => Fact::BindBuckets,

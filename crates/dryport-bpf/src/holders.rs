@@ -1,0 +1,77 @@
+//! Who holds sockets, in one pass over the open files of every process.
+
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+
+use dryport_host::{OwnerWalk, describe_process};
+use dryport_model::{Owner, Owners};
+use dryport_wire::procfs::parse_comm;
+
+use crate::program::read_records;
+use crate::row::decode_holders;
+use crate::{Error, Kernel, Result};
+
+/// The initial pid namespace (`PROC_PID_INIT_INO`), fixed in the kernel.
+const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// Reads who holds which TCP and UDP socket, whatever network namespace it is of.
+///
+/// A process that ended meanwhile is told by its name alone. Sockets that no file of a process
+/// leads to (orphans, in flight between processes, registered with io_uring alone) have no owner.
+///
+/// # Errors
+/// The kernel refuses, or process ids seen here are not the kernel's.
+pub fn read_owners(kernel: &Kernel) -> Result<OwnerWalk> {
+    let own = std::fs::metadata("/proc/self/ns/pid").map(|metadata| metadata.ino());
+    if !own.is_ok_and(|own| own == INITIAL_PID_NAMESPACE) {
+        return Err(Error::OtherPids);
+    }
+    let ([iterator], _) = kernel.holders()?.load(kernel, ["task_file"])?;
+    let mut found = Found::default();
+    read_records(iterator?.open()?, |bytes| {
+        Some(decode_holders(bytes, |tgid, inode, _, comm| {
+            found.see(tgid, inode, comm);
+        }))
+    })
+    .map_err(|source| Error::System {
+        what: "read open files",
+        source,
+    })?;
+    Ok(OwnerWalk::whole(found.owners(), "bpf"))
+}
+
+/// Files come process by process.
+#[derive(Default)]
+struct Found {
+    processes: Vec<(u32, [u8; 16])>,
+    index: HashMap<u32, u32>,
+    by_inode: Vec<(u32, u32)>,
+}
+
+impl Found {
+    fn see(&mut self, tgid: u32, inode: u32, comm: &[u8; 16]) {
+        let process = match self.processes.last() {
+            Some((last, _)) if *last == tgid => self.processes.len() as u32 - 1,
+            _ => *self.index.entry(tgid).or_insert_with(|| {
+                self.processes.push((tgid, *comm));
+                self.processes.len() as u32 - 1
+            }),
+        };
+        self.by_inode.push((inode, process));
+    }
+
+    fn owners(self) -> Owners {
+        let owner = |(pid, comm): &(u32, [u8; 16])| {
+            let described = describe_process(*pid);
+            if described.name.is_empty() {
+                let name = comm.split(|byte| *byte == 0).next().unwrap_or_default();
+                return Owner {
+                    name: parse_comm(name),
+                    ..described
+                };
+            }
+            described
+        };
+        Owners::new(self.processes.iter().map(owner).collect(), self.by_inode)
+    }
+}
