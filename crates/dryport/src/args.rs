@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use dryport_host::NamespaceSpec;
-use dryport_model::{Platform, PortRange, SocketPortRange, Thresholds};
+use dryport_model::{Platform, PortRange, ReaderKind, SocketPortRange, Thresholds};
 
 use crate::destination::Destination;
 
-const EXIT_CODES: &str = "\
+macro_rules! exit_codes {
+    () => {
+        "\
 Exit codes:
   0   ok (or done)
   1   warning: 80 % of a range is used (see --warn)
@@ -19,7 +21,21 @@ Exit codes:
   3   unknown: not enough could be seen, or the work failed
   64  wrong usage
 
-Nothing needs root. What root would add is said in one line of the answer.";
+Nothing needs root. What root would add is said in one line of the answer."
+    };
+}
+
+const EXIT_CODES: &str = exit_codes!();
+
+const CHECK_HELP: &str = concat!(
+    "\
+It covers every network namespace that may be entered, each with its own range and settings: those
+of processes (containers among them) and those with a name (ip netns, Docker). The level is that of
+the worst. Commands in the answer carry the --netns that they need.
+
+",
+    exit_codes!()
+);
 
 const EXPLAIN_HELP: &str = "\
 Examples:
@@ -149,11 +165,44 @@ pub enum Color {
     Never,
 }
 
+/// How sockets are read.
+#[derive(Clone, Copy, Debug, Default, ClapArgs)]
+pub struct ReaderArgs {
+    /// How sockets and their owners are read. The answer is the same; `bpf` is the faster one where
+    /// there are many, and takes privilege (see dryport doctor)
+    #[arg(long, value_enum, default_value_t = ReaderArg::Auto, value_name = "READER")]
+    pub reader: ReaderArg,
+}
+
+/// A reader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReaderArg {
+    /// `bpf` where it may be used and there is enough to read, else `sock_diag`
+    #[default]
+    Auto,
+    /// BPF iterators, or nothing
+    Bpf,
+    /// sock_diag, the kernel asked about doubtful ports, and /proc: needs no privilege
+    #[value(name = "sock_diag")]
+    SockDiag,
+}
+
+impl ReaderArgs {
+    /// The reader asked for by name.
+    pub fn kind(self) -> Option<ReaderKind> {
+        match self.reader {
+            ReaderArg::Auto => None,
+            ReaderArg::Bpf => Some(ReaderKind::Bpf),
+            ReaderArg::SockDiag => Some(ReaderKind::SockDiag),
+        }
+    }
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// The verdict: which requests run dry, why, who holds the ports, what to do
-    #[command(after_help = EXIT_CODES)]
+    #[command(after_help = CHECK_HELP)]
     Check(CheckArgs),
     /// The sockets that hold ports, as netstat shows them, and those it does not show
     See(SeeArgs),
@@ -196,6 +245,7 @@ impl Default for Command {
             netns: None,
             pid: None,
             no_owners: false,
+            reader: ReaderArgs::default(),
             thresholds: ThresholdArgs {
                 warn: WARN,
                 crit: CRIT,
@@ -231,8 +281,9 @@ impl From<ThresholdArgs> for Thresholds {
 /// Arguments of `check`.
 #[derive(Clone, Debug, ClapArgs)]
 pub struct CheckArgs {
-    /// Look at another network namespace: a name of `ip netns`, or pid:N for that of a process
-    #[arg(long, value_name = "NAME|pid:N", conflicts_with = "pid")]
+    /// Look at one network namespace only: a name of `ip netns`, pid:N for that of a process, or
+    /// `.` for this one
+    #[arg(long, value_name = "NAME|pid:N|.", conflicts_with = "pid")]
     pub netns: Option<NamespaceSpec>,
     /// Why does this process fail: its namespace, requests, descriptor limit, connect hooks
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
@@ -240,6 +291,8 @@ pub struct CheckArgs {
     /// Do not look up which processes hold the sockets; faster
     #[arg(long)]
     pub no_owners: bool,
+    #[command(flatten)]
+    pub reader: ReaderArgs,
     #[command(flatten)]
     pub thresholds: ThresholdArgs,
 }
@@ -286,6 +339,10 @@ pub enum GroupKey {
     Destination,
     /// The process that holds the socket.
     Process,
+    /// The container that the process is in: Docker, containerd, CRI-O, Podman, LXC, systemd-nspawn.
+    Container,
+    /// The systemd unit that the process is in.
+    Unit,
     /// TCP state.
     State,
     /// Local address.
@@ -331,6 +388,8 @@ pub struct HeadroomArgs {
     #[arg(long)]
     pub no_owners: bool,
     #[command(flatten)]
+    pub reader: ReaderArgs,
+    #[command(flatten)]
     pub thresholds: ThresholdArgs,
 }
 
@@ -347,6 +406,7 @@ impl HeadroomArgs {
             v6only: false,
             netns: None,
             no_owners: true,
+            reader: ReaderArgs::default(),
             thresholds: ThresholdArgs {
                 warn: WARN,
                 crit: CRIT,

@@ -1,33 +1,84 @@
-//! `dryport check`, with `--pid` and without.
+//! `dryport check`: of every network namespace, of one, and with `--pid`.
 
-use dryport_host::survey::{self, Means};
-use dryport_host::{
-    LimitsRead, Namespace, NamespaceSpec, OwnerWalk, Process, device_names, read_limits,
-    read_owners_here,
-};
-use dryport_model::{Coverage, NamespaceFacts, Owners, Thresholds, Verdict, judge};
-use dryport_report::{Check, CheckedNamespace, NamespaceName, json, text};
+use dryport_host::{LimitsRead, Namespace, NamespaceSpec, Process, read_limits};
+use dryport_report::{Check, CheckedNamespace, NamespaceName, Reach, json, text};
 use dryport_wire::procfs::printable;
 
 use crate::args::CheckArgs;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::owners::owners_coverage;
+use crate::reader::{Reader, Scope};
 
+mod everywhere;
 mod process;
+mod seen;
+
+pub(crate) use seen::Seen;
+
+use everywhere::{Looked, look_everywhere};
 
 /// Answers the command.
 pub fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
-    let process = args.pid.map(Process::read).transpose()?;
-    let given = args
-        .pid
-        .map(NamespaceSpec::Pid)
-        .or_else(|| args.netns.clone());
-    if let Some(spec) = &given {
-        Namespace::enter(spec)?;
+    match (args.pid, &args.netns) {
+        (None, None) => check_everywhere(args, output),
+        (Some(pid), _) => check_one(args, &NamespaceSpec::Pid(pid), output),
+        (None, Some(spec)) => check_one(args, spec, output),
     }
+}
+
+fn check_everywhere(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
+    let everywhere = look_everywhere(args)?;
+    let is_own = |index| index == 0;
+    let namespaces = everywhere.looked.iter().enumerate().map(|(index, looked)| {
+        let Looked { found, read, seen } = looked;
+        let name = NamespaceName {
+            inode: found.id.inode,
+            name: found.id.name.clone(),
+        };
+        let reach = match &found.spec {
+            _ if is_own(index) => Reach::Here,
+            Some(spec) => Reach::Netns(spec.to_string()),
+            None => Reach::Nameless,
+        };
+        CheckedNamespace {
+            described: found.described.clone().filter(|_| !is_own(index)),
+            processes: Some(found.processes()),
+            ..checked(name, reach, read, seen)
+        }
+    });
+    let check = Check {
+        namespaces: namespaces.collect(),
+        coverage: everywhere.coverage,
+        level: everywhere.level,
+        assumptions: assumptions(&everywhere.looked),
+        process: None,
+    };
+    write(&check, output)
+}
+
+/// The settings assumed, each once, and where it does not hold everywhere.
+fn assumptions(looked: &[Looked]) -> Vec<String> {
+    let mut counted: Vec<(&str, usize)> = Vec::new();
+    for assumption in looked.iter().flat_map(|looked| &looked.read.assumptions) {
+        match counted.iter_mut().find(|(known, _)| known == assumption) {
+            Some((_, count)) => *count += 1,
+            None => counted.push((assumption, 1)),
+        }
+    }
+    let told = |(assumption, count): (&str, usize)| match count {
+        all if all == looked.len() => assumption.to_owned(),
+        1 => format!("{assumption} (in 1 network namespace)"),
+        some => format!("{assumption} (in {some} network namespaces)"),
+    };
+    counted.into_iter().map(told).collect()
+}
+
+fn check_one(args: &CheckArgs, spec: &NamespaceSpec, output: &Output) -> Result<Exit, Failure> {
+    let process = args.pid.map(Process::read).transpose()?;
+    Namespace::enter(spec)?;
     let read = read_limits(true)?;
-    let mut seen = Seen::gather(&read, args.thresholds.into(), args.no_owners)?;
+    let reader = Reader::choose(args.reader.kind(), Scope::Here, !args.no_owners)?;
+    let mut seen = Seen::gather(&reader, &read, args.thresholds.into(), args.no_owners)?;
     seen.verdict
         .causes
         .extend(process.as_ref().and_then(process::descriptor_cause));
@@ -42,87 +93,45 @@ pub fn run(args: &CheckArgs, output: &Output) -> Result<Exit, Failure> {
     let level = findings.as_ref().map_or(seen.verdict.level, |findings| {
         process::level(&seen.verdict, findings)
     });
+    let reach = match spec {
+        NamespaceSpec::Here => Reach::Here,
+        named => Reach::Netns(printable(named.to_string().as_bytes())),
+    };
     let check = Check {
-        namespaces: vec![CheckedNamespace {
-            namespace: name,
-            limits: &read.limits,
-            sockets: seen.sockets,
-            verdict: &seen.verdict,
-            owners: seen.owners.as_ref(),
-            coverage: &seen.coverage,
-            devices: &seen.devices,
-        }],
-        given: given.map(|spec| printable(spec.to_string().as_bytes())),
+        namespaces: vec![checked(name, reach, &read, &seen)],
+        coverage: Vec::new(),
         level,
         assumptions: read.assumptions.clone(),
         process: findings,
     };
-    output.write(|mut out| match (output.json, output.quiet) {
-        (true, _) => json::write_check(&mut out, &check),
-        (false, true) => out.write_all(text::check_line(&check, output.screen).as_bytes()),
-        (false, false) => out.write_all(text::check(&check, output.screen).as_bytes()),
-    })?;
-    Ok(level.into())
+    write(&check, output)
 }
 
-/// What was seen of the namespace.
-pub(crate) struct Seen {
-    pub(crate) verdict: Verdict,
-    sockets: u64,
-    pub(crate) owners: Option<Owners>,
-    coverage: Vec<Coverage>,
-    devices: Vec<(u32, String)>,
-}
-
-impl Seen {
-    /// The walk over `/proc` and the dump of sockets are two different parts of the kernel, so
-    /// they run side by side.
-    pub(crate) fn gather(
-        read: &LimitsRead,
-        thresholds: Thresholds,
-        no_owners: bool,
-    ) -> Result<Self, Failure> {
-        let (survey, walk) = std::thread::scope(|scope| {
-            let walk = (!no_owners).then(|| scope.spawn(read_owners_here));
-            let survey = survey::census(read, &thresholds, Means::ALL);
-            let walk = walk.map(|walk| walk.join().unwrap_or_else(|_| Ok(OwnerWalk::default())));
-            (survey, walk)
-        });
-        let (survey, mut walk) = (survey?, walk.transpose()?);
-        let unowned =
-            |walk: &OwnerWalk| walk.owners.count_unowned(survey.census.inodes().collect());
-        walk = walk.map(|walk| {
-            if walk.can_extend() && unowned(&walk) > 0 {
-                walk.extend()
-            } else {
-                walk
-            }
-        });
-        let mut coverage = survey.coverage;
-        let without = walk.as_ref().map_or(0, |walk| unowned(walk) as u64);
-        coverage.push(owners_coverage(walk.as_ref(), without));
-        let owners = walk.map(|walk| walk.owners);
-        let facts = NamespaceFacts {
-            census: &survey.census,
-            owners: owners.as_ref(),
-            thresholds,
-        };
-        let verdict = judge(&facts);
-        let has_device = verdict
-            .requests
-            .iter()
-            .any(|request| request.request.device != 0);
-        let devices = if has_device {
-            device_names()?
-        } else {
-            Vec::new()
-        };
-        Ok(Self {
-            verdict,
-            sockets: survey.census.sockets(),
-            owners,
-            coverage,
-            devices,
-        })
+fn checked<'a>(
+    namespace: NamespaceName,
+    reach: Reach,
+    read: &'a LimitsRead,
+    seen: &'a Seen,
+) -> CheckedNamespace<'a> {
+    CheckedNamespace {
+        namespace,
+        reach,
+        described: None,
+        processes: None,
+        limits: &read.limits,
+        sockets: seen.sockets,
+        verdict: &seen.verdict,
+        owners: seen.owners(),
+        coverage: &seen.coverage,
+        devices: &seen.devices,
     }
+}
+
+fn write(check: &Check<'_>, output: &Output) -> Result<Exit, Failure> {
+    output.write(|mut out| match (output.json, output.quiet) {
+        (true, _) => json::write_check(&mut out, check),
+        (false, true) => out.write_all(text::check_line(check, output.screen).as_bytes()),
+        (false, false) => out.write_all(text::check(check, output.screen).as_bytes()),
+    })?;
+    Ok(check.level.into())
 }

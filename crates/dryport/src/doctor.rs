@@ -1,17 +1,19 @@
 //! `dryport doctor`: each fact is tried, none is concluded from a user id or a version.
 
+use dryport_bpf::{BpfTable, Kernel};
 use dryport_host::{
     LimitsRead, Namespace, Probe, ProbeAnswer, SocketReader, read_limits, read_owners,
 };
 use dryport_lab::Privilege;
 use dryport_model::plan::Setting;
-use dryport_model::{Family, PortRange, ProbeKind, Seen};
+use dryport_model::{Family, PortRange, ProbeKind, ReaderReason, Seen};
 use dryport_report::{Diagnosis, Finding, json, text};
 use dryport_tune::{identity, sysctl};
 use dryport_wire::procfs::printable;
 
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use crate::reader::{Reader, Scope};
 
 const AS_ROOT: &str = "run it as root";
 
@@ -22,12 +24,15 @@ pub fn run(output: &Output) -> Result<Exit, Failure> {
     if let Ok(read) = &read {
         findings.extend([bound_idle(read), buckets(read), bind_buckets(read)]);
     }
+    let kernel = Kernel::open();
     findings.extend([
-        timestamps(),
+        timestamps(kernel.is_ok()),
         settings(read.as_ref()),
         owners(),
         namespaces(),
     ]);
+    findings.extend(bpf(kernel.as_ref()));
+    findings.push(reader());
     findings.push(changes());
     // The last: an ordinary user is in a namespace of their own afterwards.
     findings.push(rehearsals());
@@ -147,17 +152,71 @@ fn bind_buckets(read: &LimitsRead) -> Finding {
     }
 }
 
-fn timestamps() -> Finding {
+fn timestamps(has_bpf: bool) -> Finding {
+    let (id, what) = ("time_wait_timestamps", "timestamps of TIME_WAITs");
+    if has_bpf {
+        return yes(id, what, "BPF, where they decide");
+    }
     but(
         yes(
-            "time_wait_timestamps",
-            "timestamps of TIME_WAITs",
+            id,
+            what,
             "live connections to the same peer; on loopback the setting",
         ),
         Seen::Partial,
         "sock_diag does not tell them, and they decide whether a TIME_WAIT can be taken over",
-        None,
+        Some(AS_ROOT),
     )
+}
+
+/// Each program is loaded, and let go.
+fn bpf(kernel: Result<&Kernel, &dryport_bpf::Error>) -> [Finding; 2] {
+    let sockets = yes(
+        "bpf_sockets",
+        "sockets by BPF",
+        "iterators: bind buckets, timestamps, port ranges",
+    );
+    let owners = yes(
+        "bpf_owners",
+        "owners by BPF",
+        "open files of every process in one pass",
+    );
+    let tried = |finding: Finding, tried: Result<(), &dryport_bpf::Error>| match tried {
+        Ok(()) => finding,
+        Err(error) => but(finding, Seen::None, error.to_string(), error.remedy()),
+    };
+    match kernel {
+        Ok(kernel) => [
+            tried(
+                sockets,
+                BpfTable::open(kernel, true).map(drop).as_ref().copied(),
+            ),
+            tried(
+                owners,
+                dryport_bpf::read_owners(kernel).map(drop).as_ref().copied(),
+            ),
+        ],
+        Err(error) => [tried(sockets, Err(error)), tried(owners, Err(error))],
+    }
+}
+
+/// Which of them `check` would use at this moment.
+fn reader() -> Finding {
+    let finding = |how: String| yes("reader", "reader used now", how);
+    match Reader::choose(None, Scope::Everywhere, true) {
+        Ok(reader) => {
+            let name = reader.choice.kind.name();
+            match reader.choice.reason {
+                ReaderReason::Little => finding(format!("{name}: there is little to read")),
+                ReaderReason::Much => finding(format!("{name}: there is much to read")),
+                ReaderReason::Asked => finding(name.into()),
+                ReaderReason::Unavailable(_) => finding(format!(
+                    "{name}: there is much to read, and BPF cannot be used"
+                )),
+            }
+        }
+        Err(error) => but(finding(String::new()), Seen::None, error.to_string(), None),
+    }
 }
 
 fn settings(read: Result<&LimitsRead, &dryport_host::Error>) -> Finding {
@@ -190,7 +249,7 @@ fn namespaces() -> Finding {
     let finding = yes(
         "namespaces",
         "other network namespaces",
-        format!("{count} network namespace{s} found; --netns looks into one"),
+        format!("{count} network namespace{s} found; check covers all with a process or a name"),
     );
     match (Namespace::may_enter(), found.hidden, found.is_whole_machine) {
         (false, ..) => but(

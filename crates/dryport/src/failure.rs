@@ -48,6 +48,9 @@ pub enum Failure {
     /// The system could not be asked.
     #[error(transparent)]
     Host(#[from] HostError),
+    /// BPF was asked for by name and cannot be had.
+    #[error("the BPF reader cannot be used: {0}")]
+    NoBpf(dryport_bpf::Error),
     /// The arguments contradict each other.
     #[error("{0}")]
     Usage(String),
@@ -154,6 +157,7 @@ impl Failure {
         match self {
             Self::Usage(_) | Self::CommandLine { .. } | Self::Refused { .. } => Exit::Usage,
             Self::Host(_)
+            | Self::NoBpf(_)
             | Self::Write(_)
             | Self::Input { .. }
             | Self::Output { .. }
@@ -171,6 +175,9 @@ impl Failure {
     fn hint(&self) -> Cow<'_, str> {
         Cow::Borrowed(match self {
             Self::CommandLine { hint, .. } => hint,
+            Self::NoBpf(error) => error
+                .remedy()
+                .unwrap_or("`--reader auto` answers all the same; `dryport doctor` tells more"),
             Self::Usage(_) => "`dryport --help` tells how it is written",
             Self::Input { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => {

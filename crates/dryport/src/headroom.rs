@@ -2,10 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use dryport_host::survey::{self, Means};
+use dryport_host::survey;
 use dryport_host::{
-    Namespace, OwnerWalk, device_index, device_name, must_be_local, read_limits, read_owners_here,
-    resolve, route_to,
+    Namespace, OwnerWalk, device_index, device_name, must_be_local, read_limits, resolve, route_to,
 };
 use dryport_model::{Coverage, Family, Limits, Method, Owners, Protocol, Request, Thresholds};
 use dryport_report::{HeadroomAnswer, NamespaceName, json, text};
@@ -15,6 +14,7 @@ use crate::destination::{Destination, Host};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::owners::owners_coverage;
+use crate::reader::{Reader, Scope};
 
 /// Answers the command.
 pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
@@ -25,7 +25,12 @@ pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
     }
     let read = read_limits(args.bind && !args.udp)?;
     let request = request(args, address, scope, &read.limits)?;
-    let survey = survey::headroom(&request, &read, Means::ALL)?;
+    let reader = Reader::choose(args.reader.kind(), Scope::Here, !args.no_owners)?;
+    let table = reader.table(!args.no_owners);
+    let survey = table.survey(
+        |means| survey::headroom(&request, &read, means),
+        |survey| &survey.coverage,
+    )?;
     let (ledger, headroom) = (survey.classes.ledger(), survey.classes.headroom());
     let thresholds = Thresholds::from(args.thresholds);
     let (best, level) = (
@@ -34,10 +39,10 @@ pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
     );
     let namespace = Namespace::current()?;
     let mut coverage = survey.coverage;
-    let owners = owners_of(args, &survey.holders, &mut coverage)?;
-    let shares = owners
+    let owners = owners_of(args, &reader, &survey.holders, &mut coverage)?;
+    let holders = owners
         .as_ref()
-        .map(|owners| owners.shares(survey.holders.iter().copied()))
+        .map(|owners| owners.holders(survey.holders.iter().copied()))
         .unwrap_or_default();
     let answer = HeadroomAnswer {
         request: &request,
@@ -54,7 +59,7 @@ pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
         } else {
             device_name(request.device)
         },
-        shares: &shares,
+        holders: &holders,
         owners: owners.as_ref(),
         coverage: &coverage,
         notes: notes(&request, &read.limits),
@@ -70,13 +75,14 @@ pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
 /// Who holds the ports. Nobody is looked for where nothing is held.
 fn owners_of(
     args: &HeadroomArgs,
+    reader: &Reader,
     holders: &[(u16, u32)],
     coverage: &mut Vec<Coverage>,
 ) -> Result<Option<Owners>, Failure> {
     if args.no_owners || holders.is_empty() {
         return Ok(None);
     }
-    let mut walk = read_owners_here()?;
+    let mut walk = reader.owners_here()?;
     let unowned = |walk: &OwnerWalk| {
         walk.owners
             .count_unowned(holders.iter().map(|(_, inode)| *inode).collect()) as u64

@@ -17,6 +17,7 @@ mod headroom;
 mod manual;
 mod output;
 mod owners;
+mod reader;
 mod rehearse;
 mod see;
 mod state;

@@ -14,7 +14,7 @@ pub fn owners_coverage(walk: Option<&OwnerWalk>, unowned: u64) -> Coverage {
         more => format!("{more} sockets belong"),
     };
     let why = match (unowned, walk.forbidden) {
-        (0, _) => return Coverage::full(Fact::Owners, "proc"),
+        (0, _) => return Coverage::full(Fact::Owners, walk.how),
         (_, 0) => format!(
             "{belong} to no process that is seen here: it is hidden, in another pid \
              namespace, or the kernel itself"
@@ -24,5 +24,5 @@ pub fn owners_coverage(walk: Option<&OwnerWalk>, unowned: u64) -> Coverage {
              it); root sees them"
         ),
     };
-    Coverage::partial(Fact::Owners, "proc", why)
+    Coverage::partial(Fact::Owners, walk.how, why)
 }

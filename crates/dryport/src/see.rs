@@ -247,6 +247,8 @@ impl From<GroupKey> for By {
         match key {
             GroupKey::Destination => Self::Destination,
             GroupKey::Process => Self::Process,
+            GroupKey::Container => Self::Container,
+            GroupKey::Unit => Self::Unit,
             GroupKey::State => Self::State,
             GroupKey::Source => Self::Source,
             GroupKey::Namespace => Self::Namespace,

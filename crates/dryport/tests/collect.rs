@@ -149,7 +149,7 @@ impl Dry {
         let (document, exit) = explained(collected);
         has_range(&document, (40000, 40009));
         let check = self
-            .command(PROGRAM, &["check", "--json"])
+            .command(PROGRAM, &["check", "--netns", ".", "--json"])
             .output()
             .unwrap();
         let check_exit = check.status.code();

@@ -2,7 +2,8 @@
 
 use dryport_host::{ConnectHooks, LimitsRead, Process};
 use dryport_model::{
-    Cause, CauseId, Claim, Evidence, Level, Method, Protocol, Remedy, RequestVerdict, Verdict,
+    Cause, CauseId, Claim, Evidence, Level, Method, PortHolders, Protocol, Remedy, RequestVerdict,
+    Verdict,
 };
 use dryport_report::{NamespaceName, OpenFilesLimit, ProcessFindings, ProcessRequest};
 
@@ -46,7 +47,7 @@ pub fn descriptor_cause(process: &Process) -> Option<Cause> {
             value: open,
             text: format!("{open} descriptors open"),
         }],
-        owners: Vec::new(),
+        owners: PortHolders::default(),
         remedies: vec![Remedy {
             id: "raise-descriptor-limit",
             summary: "Raise RLIMIT_NOFILE (LimitNOFILE in its unit), or find what it leaves open."

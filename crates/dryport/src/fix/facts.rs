@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use dryport_host::survey::{self, Means};
-use dryport_host::{LimitsRead, NamespaceId, device_name, runtime_of};
+use dryport_host::survey;
+use dryport_host::{LimitsRead, NamespaceId, OwnerWalk, device_name, runtime_of};
 use dryport_model::plan::{
     Advice, KUBELET_PORT, LinuxFacts, Plan, PlannedRequest, PortViews, ProgramTraits, Service,
     ServicePort, Target, advice as advice_for, measures_for, plan_for_linux, plan_with_limits,
@@ -21,6 +22,7 @@ use crate::check::Seen;
 use crate::failure::Failure;
 use crate::fix::worst;
 use crate::headroom;
+use crate::reader::{Reader, Scope};
 
 /// A program with more UDP ports than this is a client of many.
 const MOST_UDP_SERVICES: usize = 16;
@@ -46,7 +48,7 @@ pub(crate) struct Subject {
 pub(crate) struct Facts {
     subjects: Vec<Subject>,
     verdict: Verdict,
-    owners: Option<Owners>,
+    walk: Option<Arc<OwnerWalk>>,
     services: Vec<Service>,
     unprivileged_start: u16,
     is_kubernetes_node: bool,
@@ -68,25 +70,28 @@ impl Facts {
         named: Option<Request>,
         has_rate: bool,
     ) -> Result<Self, Failure> {
-        let seen = Seen::gather(read, thresholds, false)?;
+        let reader = Reader::choose(None, Scope::Here, true)?;
+        let table = reader.table(true);
+        let seen = Seen::gather(&reader, read, thresholds, false)?;
         let chosen = choose(&seen.verdict, named, has_rate);
         let subjects = chosen
             .into_iter()
             .map(|(request, verdict)| {
                 Ok(Subject {
-                    views: survey::every_port(&request, read, Means::ALL)?,
+                    views: table
+                        .survey(|means| survey::every_port(&request, read, means), |_| &[])?,
                     request,
                     level: verdict.map_or(Level::Ok, |verdict| verdict.level),
                     shares: verdict
-                        .map(|verdict| verdict.owners.clone())
+                        .map(|verdict| verdict.owners.processes.clone())
                         .unwrap_or_default(),
                 })
             })
             .collect::<Result<Vec<_>, Failure>>()?;
-        let services = services(&read.limits, seen.owners.as_ref())?;
+        let services = services(&read.limits, seen.owners())?;
         Ok(Self {
             subjects,
-            owners: seen.owners,
+            walk: seen.walk,
             is_kubernetes_node: is_kubernetes_node(&services)?,
             services,
             unprivileged_start: unprivileged_start(),
@@ -159,7 +164,7 @@ impl Facts {
     }
 
     fn clients(&self) -> Vec<dryport_model::plan::Client> {
-        let Some(owners) = &self.owners else {
+        let Some(owners) = self.walk.as_deref().map(|walk| &walk.owners) else {
             return Vec::new();
         };
         let first = self.first();

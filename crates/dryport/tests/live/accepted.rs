@@ -52,7 +52,7 @@ fn accepted_connections_are_no_requests(_: Privilege) -> Result<(), Skipped> {
 }
 
 fn check(place: &Namespace) -> Value {
-    let answer = dryport(place, &["check", "--json"]);
+    let answer = dryport(place, &["check", "--netns", ".", "--json"]);
     assert_eq!(answer.exit, 0, "{answer:?}");
     let document = answer.document();
     document["namespaces"][0]["requests"]

@@ -55,7 +55,7 @@ setup = [
 "#;
 
 const COMMANDS: [&[&str]; 7] = [
-    &["check"],
+    &["check", "--netns", "."],
     &["see", "-t"],
     &["see", "-u", "--by", "destination"],
     &["headroom", "127.0.0.1:9000"],
@@ -107,6 +107,7 @@ fn forget_owners(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.remove("owners");
+            fields.remove("owner_groups");
             fields.remove("time_wait_left_seconds");
             fields.values_mut().for_each(forget_owners);
         }
@@ -134,16 +135,18 @@ fn owners_coverage(document: &Value) -> (&str, &str) {
 fn unread_owners_are_told(_: Privilege) -> Result<(), Skipped> {
     let stage = mixture();
     for command in ["check", "see"] {
-        let root = without(stage.client(), &[], &[command, "--json"]).document();
+        let words = [command, "--netns", ".", "--json"];
+        let root = without(stage.client(), &[], &words).document();
         assert_eq!(owners_coverage(&root), ("full", ""));
-        let ordinary = without(stage.client(), &["ordinary"], &[command, "--json"]).document();
+        let ordinary = without(stage.client(), &["ordinary"], &words).document();
         let (seen, why) = owners_coverage(&ordinary);
         assert_eq!(seen, "partial", "{command}");
         assert!(why.contains("root"), "{command}: {why}");
-        let refused = without(stage.client(), &[], &[command, "--json", "--no-owners"]).document();
+        let words = [&words[..], &["--no-owners"]].concat();
+        let refused = without(stage.client(), &[], &words).document();
         assert_eq!(owners_coverage(&refused).0, "none", "{command}");
     }
-    let text = without(stage.client(), &["ordinary"], &["check"]);
+    let text = without(stage.client(), &["ordinary"], &["check", "--netns", "."]);
     assert!(text.out.contains("root"), "{}", text.out);
     let text = without(stage.client(), &["ordinary"], &["see"]);
     assert!(
@@ -159,8 +162,9 @@ fn a_hidden_proc_is_told(privilege: Privilege) -> Result<(), Skipped> {
     let stage = mixture();
     let hidden = ["hidepid", "ordinary"];
     for command in ["check", "see"] {
-        let root = without(stage.client(), &[], &[command, "--json"]);
-        let ordinary = without(stage.client(), &hidden, &[command, "--json"]);
+        let words = [command, "--netns", ".", "--json"];
+        let root = without(stage.client(), &[], &words);
+        let ordinary = without(stage.client(), &hidden, &words);
         assert_eq!(root.exit, ordinary.exit, "{ordinary:?}");
         let mut ordinary = ordinary.document();
         let (seen, why) = owners_coverage(&ordinary);
@@ -232,8 +236,8 @@ fn malformed_settings_are_named(_: Privilege) -> Result<(), Skipped> {
         for text in texts {
             fs::write(file, text).unwrap();
             for command in [
-                &["check"][..],
-                &["check", "--json"],
+                &["check", "--netns", "."][..],
+                &["check", "--netns", ".", "--json"],
                 &["headroom", "127.0.0.1:9000"],
             ] {
                 let answer = without(&place.namespace, &["bind", file, &target], command);
@@ -269,7 +273,8 @@ fn forbidden_settings_are_told(privilege: Privilege) -> Result<(), Skipped> {
 
 /// The default range is assumed, and that is said by every command that uses it.
 fn defaults_are_told(place: &Namespace, taken: &[&str]) {
-    let check = without(place, taken, &["check", "--json"]).document();
+    let words = ["check", "--netns", ".", "--json"];
+    let check = without(place, taken, &words).document();
     let assumptions = check["assumptions"].as_array().unwrap();
     let told = |text: &Value| text.as_str().unwrap().contains("ip_local_port_range");
     assert!(assumptions.iter().any(told), "{assumptions:?}");
@@ -278,7 +283,10 @@ fn defaults_are_told(place: &Namespace, taken: &[&str]) {
     let coverage = document["coverage"].as_array().unwrap();
     let settings = coverage.iter().find(|c| c["fact"] == "settings").unwrap();
     assert_eq!(settings["seen"], "partial", "{settings}");
-    for words in [&["check"][..], &["headroom", "127.0.0.1:9000"]] {
+    for words in [
+        &["check", "--netns", "."][..],
+        &["headroom", "127.0.0.1:9000"],
+    ] {
         let text = without(place, taken, words);
         assert!(text.out.contains("ip_local_port_range"), "{}", text.out);
     }

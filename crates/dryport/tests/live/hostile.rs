@@ -28,8 +28,8 @@ fn hostile_names_do_no_harm(_: Privilege) -> Result<(), Skipped> {
     let holder = Helper::start(command, &["hold", "127.0.0.1:9000", "100", NAME]);
     let pid = holder.pid().to_string();
     for words in [
-        &["check"][..],
-        &["check", "--quiet"],
+        &["check", "--netns", "."][..],
+        &["check", "--netns", ".", "--quiet"],
         &["check", "--pid", &pid],
         &["see"],
         &["see", "--by", "process"],
@@ -44,12 +44,12 @@ fn hostile_names_do_no_harm(_: Privilege) -> Result<(), Skipped> {
         );
     }
     assert!(
-        dryport(&place.namespace, &["check"])
+        dryport(&place.namespace, &["check", "--netns", "."])
             .out
             .contains("\\x1b[31m")
     );
     for words in [
-        &["check"][..],
+        &["check", "--netns", "."][..],
         &["see"],
         &["see", "--by", "process"],
         &["check", "--pid", &pid],
@@ -64,7 +64,10 @@ fn hostile_names_do_no_harm(_: Privilege) -> Result<(), Skipped> {
         });
     }
     // With colour, the only escapes are those of colours, and every line ends plain.
-    let coloured = dryport(&place.namespace, &["check", "--color", "always"]);
+    let coloured = dryport(
+        &place.namespace,
+        &["check", "--netns", ".", "--color", "always"],
+    );
     for part in coloured.out.split('\x1b').skip(1) {
         let (code, _) = part.split_once('m').unwrap();
         let is_colour = |c: char| matches!(c, '[' | ';' | '0'..='9');

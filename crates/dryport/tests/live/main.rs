@@ -13,7 +13,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 mod accepted;
 mod blind;
 mod doctor;
+mod everywhere;
 mod fix;
+mod groups;
 mod helper;
 mod hostile;
 mod namespaces;
@@ -52,11 +54,13 @@ fn main() -> ExitCode {
         whole_range::TESTS,
         same_as_ss::TESTS,
         namespaces::TESTS,
+        everywhere::TESTS,
         blind::TESTS,
         hostile::TESTS,
         accepted::TESTS,
         fix::TESTS,
         doctor::TESTS,
+        groups::TESTS,
     ];
     let fixed = fixed
         .concat()

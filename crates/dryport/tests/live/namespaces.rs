@@ -77,11 +77,11 @@ fn the_namespace_of_a_process(_: Privilege) -> Result<(), Skipped> {
 }
 
 /// A name of `ip netns`; taken back at the end.
-struct Named(String);
+pub struct Named(pub String);
 
 impl Named {
-    fn new() -> Result<Self, Skipped> {
-        let name = format!("dryport-test-{}", std::process::id());
+    pub fn new(purpose: &str) -> Result<Self, Skipped> {
+        let name = format!("dryport-{purpose}-{}", std::process::id());
         ip(&["netns", "add", &name])?;
         let named = Self(name);
         ip(&["-n", &named.0, "link", "set", "lo", "up"])?;
@@ -95,7 +95,7 @@ impl Drop for Named {
     }
 }
 
-fn ip(words: &[&str]) -> Result<(), Skipped> {
+pub fn ip(words: &[&str]) -> Result<(), Skipped> {
     let output = Command::new("ip").args(words).output();
     match output {
         Ok(output) if output.status.success() => Ok(()),
@@ -112,7 +112,7 @@ fn ip(words: &[&str]) -> Result<(), Skipped> {
 
 fn a_named_namespace(privilege: Privilege) -> Result<(), Skipped> {
     needs_root(privilege)?;
-    let named = Named::new()?;
+    let named = Named::new("test")?;
     let inode = inode(&format!("/run/netns/{}", named.0));
     let answer = outside(&["headroom", "127.0.0.1:9000", "--netns", &named.0, "--json"]);
     let document = answer.document();
@@ -244,6 +244,9 @@ fn other_requests_do_not_count(_: Privilege) -> Result<(), Skipped> {
         (answer.exit, &answer.document()["level"]),
         (0, &"ok".into())
     );
-    assert_eq!(dryport(&place.namespace, &["check"]).exit, 2);
+    assert_eq!(
+        dryport(&place.namespace, &["check", "--netns", "."]).exit,
+        2
+    );
     Ok(())
 }

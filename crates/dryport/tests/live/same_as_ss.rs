@@ -177,7 +177,7 @@ fn busy_owners_are_found(_: Privilege) -> Result<(), Skipped> {
     let place = Place::new("20000 20999");
     let _busy = Helper::start(myself(&place.namespace), &["churn", "127.0.0.1:9000"]);
     for _ in 0..10 {
-        let document = dryport(&place.namespace, &["check", "--json"]).document();
+        let document = dryport(&place.namespace, &["check", "--netns", ".", "--json"]).document();
         let requests = document["namespaces"][0]["requests"].as_array().unwrap();
         let own = |request: &&Value| request["request"]["destination_port"] == 9000;
         let request = requests.iter().find(own).unwrap();

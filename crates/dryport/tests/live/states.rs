@@ -362,7 +362,7 @@ fn levels_agree(answer: &Answer, document: &Value) {
 }
 
 fn check_holds(state: &State, stage: &Stage) {
-    let answer = dryport(stage.client(), &["check", "--json"]);
+    let answer = dryport(stage.client(), &["check", "--netns", ".", "--json"]);
     let document = answer.document();
     levels_agree(&answer, &document);
     assert_eq!(document["level"], state.level, "{document:#}");
@@ -405,8 +405,9 @@ fn check_holds(state: &State, stage: &Stage) {
         let executable = std::env::current_exe().unwrap();
         assert_eq!(owner["executable"], executable.to_str().unwrap());
     }
-    as_text(stage, &["check"], answer.exit);
-    let without = dryport(stage.client(), &["check", "--json", "--no-owners"]).document();
+    as_text(stage, &["check", "--netns", "."], answer.exit);
+    let words = ["check", "--netns", ".", "--json", "--no-owners"];
+    let without = dryport(stage.client(), &words).document();
     assert_eq!(without["level"], document["level"]);
     let nobody = |cause: &Value| cause["owners"].is_null();
     assert!(without["causes"].as_array().unwrap().iter().all(nobody));

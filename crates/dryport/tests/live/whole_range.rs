@@ -36,7 +36,7 @@ fn the_default_range_is_exact(_: Privilege) -> Result<(), Skipped> {
     let other = ask(&["headroom", "127.0.0.2:9000"]);
     assert_eq!((other.exit, headroom(&other.document())), (0, (SIZE, SIZE)));
 
-    let check = ask(&["check"]);
+    let check = ask(&["check", "--netns", "."]);
     let document = check.document();
     assert_eq!(check.exit, 2);
     let cause = &document["causes"][0];
