@@ -8,8 +8,10 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use dryport_bpf::{BpfTable, Kernel};
 use dryport_host::survey::{self, HeadroomSurvey, Means};
 use dryport_host::{read_limits, with_route_source};
 use dryport_lab::random::{self, REUSE_DELAY_MS};
@@ -112,7 +114,7 @@ fn compare(scenario: &Scenario, privilege: Privilege) -> Result<(), String> {
         let predictions = predict(&stage, privilege)?;
         let census = stage
             .client()
-            .run(census_agrees)
+            .run(|| census_agrees(privilege))
             .map_err(|e| format!("the lab: {e}"))?;
         let granted = stage
             .grant_all()
@@ -155,26 +157,57 @@ fn predict(
     let Some(request) = request else {
         return Err("the lab: nothing to predict".into());
     };
-    let one = |means: Means, ordinary: bool| {
-        let work = move || {
-            if ordinary {
-                become_ordinary(privilege)?;
-            }
-            survey_of(request, means)
-        };
+    let one = |work: &(dyn Fn() -> Result<HeadroomSurvey, String> + Sync)| {
         stage
             .client()
             .run(work)
             .map_err(|error| format!("the lab: {error}"))?
     };
-    Ok(vec![
-        ("ordinary user", one(Means::ALL, true)?),
-        ("root", one(Means::ALL, false)?),
-        ("bounds", one(Means::SOCK_DIAG_ALONE, true)?),
-    ])
+    let ordinary = |means: Means<'static>| {
+        become_ordinary(privilege)?;
+        survey_of(request, means)
+    };
+    let mut predictions = vec![
+        ("ordinary user", one(&|| ordinary(Means::ALL))?),
+        ("root", one(&|| survey_of(request, Means::ALL))?),
+        ("bounds", one(&|| ordinary(Means::SOCK_DIAG_ALONE))?),
+    ];
+    if let Some(kernel) = kernel(privilege)? {
+        for (who, probes) in [("BPF", true), ("BPF alone", false)] {
+            predictions.push((who, one(&|| by_bpf(kernel, request, probes))?));
+        }
+    }
+    Ok(predictions)
 }
 
-fn survey_of(request: Request, means: Means) -> Result<HeadroomSurvey, String> {
+fn by_bpf(kernel: &Kernel, request: Request, probes: bool) -> Result<HeadroomSurvey, String> {
+    let table = BpfTable::open(kernel, false).map_err(|error| error.to_string())?;
+    let means = Means {
+        table: &table,
+        probes,
+    };
+    survey_of(request, means)
+}
+
+/// The kernel for BPF programs; `None` where they may not be used, which CI does not let pass.
+fn kernel(privilege: Privilege) -> Result<Option<&'static Kernel>, String> {
+    static KERNEL: OnceLock<Option<Kernel>> = OnceLock::new();
+    let found = KERNEL.get_or_init(|| match Kernel::open() {
+        Ok(kernel) if privilege == Privilege::Capable => Some(kernel),
+        Ok(_) => None,
+        Err(error) => {
+            eprintln!("SKIPPED: the BPF reader: {error}");
+            None
+        }
+    });
+    let required = std::env::var("DRYPORT_REQUIRE").unwrap_or_default();
+    if found.is_none() && required.split(',').any(|word| word == "bpf") {
+        return Err("DRYPORT_REQUIRE names bpf, and the BPF reader cannot be loaded".into());
+    }
+    Ok(found.as_ref())
+}
+
+fn survey_of(request: Request, means: Means<'_>) -> Result<HeadroomSurvey, String> {
     let request = with_route_source(request).map_err(|error| error.to_string())?;
     let read = read_limits(true).map_err(|error| error.to_string())?;
     survey::headroom(&request, &read, means).map_err(|error| error.to_string())
@@ -199,10 +232,26 @@ fn become_ordinary(privilege: Privilege) -> Result<(), String> {
     .map_err(|error| format!("capset: {error}"))
 }
 
-/// `check` counts every request in one pass, `headroom` one at a time: both must say the same.
-fn census_agrees() -> Result<(), String> {
+/// `check` counts every request in one pass, `headroom` one at a time: both must say the same, and
+/// by whatever reader.
+fn census_agrees(privilege: Privilege) -> Result<(), String> {
+    // A TIME_WAIT that grows old between the two is counted anew.
+    let twice = |means| one_census_agrees(means).or_else(|_| one_census_agrees(means));
+    twice(Means::ALL)?;
+    let Some(kernel) = kernel(privilege)? else {
+        return Ok(());
+    };
+    let table = BpfTable::open(kernel, true).map_err(|error| error.to_string())?;
+    twice(Means {
+        table: &table,
+        probes: false,
+    })
+    .map_err(|error| format!("BPF: {error}"))
+}
+
+fn one_census_agrees(means: Means<'_>) -> Result<(), String> {
     let read = read_limits(true).map_err(|error| error.to_string())?;
-    let survey = survey::census(&read, &Thresholds::default(), Means::ALL)
+    let survey = survey::census(&read, &Thresholds::default(), means)
         .map_err(|error| error.to_string())?;
     let census = &survey.census;
     let mut uses = vec![census.any_new_destination()];
@@ -210,8 +259,8 @@ fn census_agrees() -> Result<(), String> {
     uses.extend(census.bind_requests());
     uses.extend(census.udp_requests());
     for used in uses {
-        let alone = survey::headroom(&used.request, &read, Means::ALL)
-            .map_err(|error| error.to_string())?;
+        let alone =
+            survey::headroom(&used.request, &read, means).map_err(|error| error.to_string())?;
         let (ledger, headroom) = (alone.classes.ledger(), alone.classes.headroom());
         if (used.ledger, used.headroom) != (ledger, headroom) {
             return Err(format!(

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use dryport_wire::procfs::printable_up_to;
+use dryport_wire::procfs::{net_namespace_inode, printable_up_to};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
@@ -162,7 +162,8 @@ impl Namespaces {
                 let links = descriptors
                     .flatten()
                     .filter_map(|fd| fs::read_link(fd.path()).ok());
-                let held = links.filter_map(|link| net_inode(link.as_os_str().as_encoded_bytes()));
+                let held = links
+                    .filter_map(|link| net_namespace_inode(link.as_os_str().as_encoded_bytes()));
                 self.inodes.extend(held);
             }
             Err(error) if is_gone_meanwhile(&error) => {}
@@ -224,13 +225,8 @@ fn is_gone_meanwhile(error: &io::Error) -> bool {
 fn mounted(mountinfo: &[u8]) -> impl Iterator<Item = u64> {
     mountinfo.split(|byte| *byte == b'\n').filter_map(|line| {
         let mut fields = line.split(|byte| *byte == b' ');
-        fields.nth(3).and_then(net_inode)
+        fields.nth(3).and_then(net_namespace_inode)
     })
-}
-
-fn net_inode(link: &[u8]) -> Option<u64> {
-    let digits = link.strip_prefix(b"net:[")?.strip_suffix(b"]")?;
-    str::from_utf8(digits).ok()?.parse().ok()
 }
 
 #[cfg(test)]
