@@ -21,6 +21,9 @@ const TRACING: u32 = 26;
 const TRACE_ITER: u32 = 28;
 const MAP_ARRAY: u32 = 2;
 
+/// How often a program is loaded that a signal came in the way of; libbpf does it 5 times.
+const LOAD_TRIES: u32 = 20;
+
 /// Members of `union bpf_attr` (`include/uapi/linux/bpf.h`); later ones the kernel takes as 0.
 #[repr(C)]
 struct MapCreate {
@@ -166,9 +169,19 @@ pub(crate) fn load_iterator(
     for (to, from) in attributes.prog_name.iter_mut().take(15).zip(name.bytes()) {
         *to = from;
     }
-    // SAFETY: the members of BPF_PROG_LOAD; instructions, licence and log live through the call and
-    // their sizes are given.
-    unsafe { descriptor(PROG_LOAD, &attributes) }
+    let load = || {
+        // SAFETY: the members of BPF_PROG_LOAD; instructions, licence and log live through the call
+        // and their sizes are given.
+        unsafe { descriptor(PROG_LOAD, &attributes) }
+    };
+    // The verifier breaks off with EAGAIN where a signal waits for this thread (`do_check`).
+    let mut tries = 1;
+    loop {
+        match load() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && tries < LOAD_TRIES => tries += 1,
+            loaded => return loaded,
+        }
+    }
 }
 
 /// Links an iterator. The link is in no file system: it goes with its descriptor.

@@ -251,8 +251,8 @@ fn census_agrees(privilege: Privilege) -> Result<(), String> {
 
 fn one_census_agrees(means: Means<'_>) -> Result<(), String> {
     let read = read_limits(true).map_err(|error| error.to_string())?;
-    let survey = survey::census(&read, &Thresholds::default(), means)
-        .map_err(|error| error.to_string())?;
+    let survey =
+        survey::census(&read, &Thresholds::default(), means).map_err(|error| error.to_string())?;
     let census = &survey.census;
     let mut uses = vec![census.any_new_destination()];
     uses.extend(census.tcp_requests(MOST_REQUESTS));

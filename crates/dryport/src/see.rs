@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
 
-use dryport_host::{
-    Namespace, OwnerWalk, SocketReader, Tally, device_names, name_of_address, read_owners,
-};
+use dryport_host::{Namespace, OwnerWalk, SocketReader, Tally, device_names, name_of_address};
 use dryport_model::{Coverage, Fact, Family, PortSet, Protocol, Socket, grouped};
 use dryport_report::{By, Groups, NamespaceName, SeenSocket, json, text};
 
@@ -14,6 +12,7 @@ use crate::args::{GroupKey, SeeArgs};
 use crate::failure::{Exit, Failure, tell};
 use crate::output::Output;
 use crate::owners::owners_coverage;
+use crate::reader::{Reader, Scope};
 
 /// Answers the command. Sockets are written as they come, so memory does not grow with them.
 pub fn run(args: &SeeArgs, output: &Output) -> Result<Exit, Failure> {
@@ -29,7 +28,8 @@ pub fn run(args: &SeeArgs, output: &Output) -> Result<Exit, Failure> {
         walk: if args.no_owners {
             None
         } else {
-            Some(read_owners()?)
+            let reader = Reader::choose(None, Scope::Here, true)?;
+            Some(reader.owners_everywhere()?)
         },
         devices: device_names().unwrap_or_default(),
     };

@@ -1,52 +1,72 @@
 //! The benchmark: `dryport check` beside its peers, in the same run, on sockets that it makes in
-//! network namespaces of its own. This file owns the plan (which states, which pairs, which
-//! bounds); how sockets are held, a run is measured and the floor is found is in the modules.
+//! network namespaces of its own. This file owns the plan (which parts there are) and how a pair
+//! is measured; each part has a module, and so have holding sockets, measuring a run and the
+//! floors.
 
+mod busy;
 mod explain;
 pub mod floor;
 mod herd;
 pub mod holder;
 pub mod measure;
+mod namespaces;
+mod probing;
 mod scene;
 mod table;
+mod thresholds;
 
 use std::path::PathBuf;
 use std::process::Command;
 
+use dryport_bpf::{BpfTable, Kernel};
+
 use crate::failure::Failure;
 use crate::workspace;
-use herd::Herd;
 use measure::{Figures, medians};
 use table::Table;
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// TCP sockets to hold, both ends counted; some states hold half and twice as many
+    /// TCP sockets to hold, both ends counted; some states hold half or two and a half times as
+    /// many
     #[arg(long, value_name = "N", default_value_t = 200_000)]
     sockets: u32,
     /// Processes that hold them
     #[arg(long, value_name = "N", default_value_t = 100)]
     processes: u32,
-    /// Runs of each program (3 of those that take many seconds)
+    /// Runs of each program (fewer of those that take many seconds)
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
     /// A few sockets, one run and no bounds: only proves that the benchmark works
     #[arg(long)]
     smoke: bool,
-    /// Measure one command only
-    #[arg(long, value_enum, value_name = "COMMAND")]
-    only: Option<Only>,
+    /// Measure these parts only, separated by commas
+    #[arg(long, value_enum, value_name = "PART", value_delimiter = ',')]
+    only: Vec<Part>,
     /// The program to measure, instead of a release build of this workspace
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
 }
 
+/// All but `explain` make sockets in namespaces of their own (root).
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Only {
-    /// `dryport check`, on sockets in namespaces of its own (root)
-    Check,
+enum Part {
     /// `dryport explain`, on files of its own
     Explain,
+    /// All parts but `explain`
+    Check,
+    /// Nothing to read, and from where on the BPF reader pays
+    Thresholds,
+    /// Sockets read by BPF, beside its floor and `ss`, and the memory that takes
+    Bpf,
+    /// Sockets read from sock_diag, beside its floor and `ss`
+    SockDiag,
+    /// Sockets with their owners, beside `ss -p`
+    Owners,
+    /// What asking about doubtful ports costs
+    Probing,
+    /// All network namespaces at once
+    Namespaces,
 }
 
 /// What every state is measured with.
@@ -55,251 +75,170 @@ struct Bench {
     sockets: u32,
     processes: u32,
     runs: u32,
-    /// Runs of a program that takes many seconds.
-    slow_runs: u32,
     smoke: bool,
+    only: Vec<Part>,
+    /// Whether the peer is installed.
+    ss: bool,
+    /// Whether BPF may be used.
+    bpf: bool,
     table: Table,
 }
 
 pub fn run(options: &Options) -> Result<(), Failure> {
-    let dryport = match &options.binary {
-        Some(binary) => binary.clone(),
-        None => workspace::build_release(&workspace::metadata()?)?,
+    let smoke = options.smoke;
+    let (sockets, processes) = match smoke {
+        true => (2_000, 10),
+        false => (options.sockets, options.processes),
     };
+    holder::check_room(busy::most(sockets), processes)?;
     let mut bench = Bench {
-        dryport,
-        sockets: if options.smoke {
-            2_000
-        } else {
-            options.sockets
+        dryport: match &options.binary {
+            Some(binary) => binary.clone(),
+            None => workspace::build_release(&workspace::metadata()?)?,
         },
-        processes: if options.smoke { 10 } else { options.processes },
-        runs: if options.smoke { 1 } else { options.runs },
-        slow_runs: if options.smoke {
-            1
-        } else {
-            options.runs.min(3)
-        },
-        smoke: options.smoke,
-        table: Table::new(!options.smoke),
+        sockets,
+        processes,
+        runs: if smoke { 1 } else { options.runs },
+        smoke,
+        only: options.only.clone(),
+        ss: false,
+        bpf: false,
+        table: Table::new(!smoke),
     };
-    if !(2..=holder::MOST_HOLDERS).contains(&bench.processes) {
-        let most = holder::MOST_HOLDERS;
-        return Err(Failure::Usage(format!("--processes takes 2 to {most}")));
-    }
     println!("{}", scene::machine());
-    if options.only != Some(Only::Check) {
+    if bench.wants(Part::Explain) {
         bench.explain()?;
     }
-    if options.only == Some(Only::Explain) {
+    if bench.only == [Part::Explain] {
         return bench.table.finish();
     }
     scene::prepare()?;
-    let ss = Command::new("ss").arg("-V").output().is_ok();
-    if !ss {
-        let why = "ss is not installed (iproute2)";
-        if workspace::required("ss") {
-            return Err(Failure::Required("ss", why.into()));
-        }
-        bench.table.skipped("everything beside ss", why);
+    bench.ss = bench.has("ss", "everything beside ss", find_ss())?;
+    bench.bpf = bench.has("bpf", "the BPF reader", find_bpf())?;
+    if bench.wants(Part::Thresholds) {
+        bench.idle()?;
+        bench.thresholds()?;
     }
-    bench.idle()?;
-    bench.busy(ss)?;
-    bench.probing()?;
+    bench.busy()?;
+    if bench.wants(Part::Probing) {
+        bench.probing()?;
+    }
+    if bench.wants(Part::Namespaces) {
+        bench.namespaces()?;
+    }
     bench.table.finish()
 }
 
+fn find_ss() -> Result<(), String> {
+    let said = Command::new("ss").arg("-V").output();
+    said.map(drop)
+        .map_err(|_| "ss is not installed (iproute2)".into())
+}
+
+fn find_bpf() -> Result<(), String> {
+    let opened = Kernel::open().and_then(|kernel| BpfTable::open(&kernel, false));
+    opened.map(drop).map_err(|error| error.to_string())
+}
+
 impl Bench {
-    /// A machine that holds no socket: what a person waits for at least.
-    fn idle(&mut self) -> Result<(), Failure> {
-        scene::enter_fresh_namespace()?;
-        self.table.state("idle: no socket in the namespace");
-        let [check] =
-            self.interleaved([Run::new(&self.dryport, "check", &["check", "--netns", "."], self.runs)])?;
-        self.table
-            .at_most("check, wall, ms", check.wall.as_secs_f64() * 1e3, 50.0);
-        Ok(())
+    fn wants(&self, part: Part) -> bool {
+        let all_of_check = part != Part::Explain && self.only.contains(&Part::Check);
+        self.only.is_empty() || self.only.contains(&part) || all_of_check
     }
 
-    /// Clients on ports that the kernel chose, to a destination for each process: half the
-    /// sockets, all, and twice as many. They hold 15,000 of the 28,232 ports, so that no level
-    /// depends on whether those can be shared, and no probe is needed.
-    fn busy(&mut self, ss: bool) -> Result<(), Failure> {
-        scene::enter_fresh_namespace()?;
-        let mut herd = Herd::start(self.processes, &["--automatic"])?;
-        for (factor, sockets) in [
-            (1, self.sockets / 2),
-            (2, self.sockets),
-            (4, self.sockets * 2),
-        ] {
-            scene::set_range(32_768, 47_767)?;
-            herd.grow(sockets / 2)?;
-            scene::set_range(32_768, 60_999)?;
-            self.table.state(&format!(
-                "{sockets} sockets in {} processes, {}",
-                self.processes,
-                scene::sockstat()?
-            ));
-            match factor {
-                1 => self.owners(ss, self.runs, 20.0)?,
-                2 => {
-                    self.readers(ss)?;
-                    self.owners(ss, self.slow_runs, 40.0)?;
-                }
-                _ => self.memory()?,
+    /// What is not there is said once, and is a failure where `DRYPORT_REQUIRE` names it.
+    fn has(
+        &self,
+        name: &'static str,
+        what: &str,
+        found: Result<(), String>,
+    ) -> Result<bool, Failure> {
+        match found {
+            Ok(()) => Ok(true),
+            Err(why) if workspace::required(name) => Err(Failure::Required(name, why)),
+            Err(why) => {
+                self.table.skipped(what, &why);
+                Ok(false)
             }
         }
-        herd.stop()
     }
 
-    /// Sockets without owners: beside the floor and beside `ss`.
-    fn readers(&mut self, ss: bool) -> Result<(), Failure> {
-        let check = Run::new(
-            &self.dryport,
-            "check --no-owners",
-            &["check", "--no-owners", "--netns", "."],
-            self.runs,
-        );
-        let own = scene::own_program()?;
-        let floor = Run::new(
-            &own,
-            "floor: the dump, thrown away",
-            &["bench-floor"],
-            self.runs,
-        );
-        if ss {
-            let peer = Run::new("ss", "ss -tanH", &["-tanH"], self.runs);
-            let [check, floor, peer] = self.interleaved([check, floor, peer])?;
-            self.table
-                .at_most("check --no-owners / floor", check.ratio(&floor), 1.3);
-            self.table
-                .at_least("ss -tanH / check --no-owners", peer.ratio(&check), 2.5);
-            // What a reader of every row could reach at best.
-            self.table.told("ss -tanH / floor", peer.ratio(&floor));
-        } else {
-            let [check, floor] = self.interleaved([check, floor])?;
-            self.table
-                .at_most("check --no-owners / floor", check.ratio(&floor), 1.3);
+    /// `dryport check` of the present namespace.
+    fn check(&self, options: &[&str]) -> Run {
+        self.dryport(&["check", "--netns", "."], options)
+    }
+
+    /// Of all namespaces.
+    fn check_everywhere(&self, options: &[&str]) -> Run {
+        self.dryport(&["check"], options)
+    }
+
+    /// The options are its name.
+    fn dryport(&self, command: &[&str], options: &[&str]) -> Run {
+        let name = [&["check"], options].concat().join(" ");
+        let arguments = [command, options].concat();
+        Run::new(&self.dryport, name, &arguments, self.runs)
+    }
+
+    /// [`Self::measured`], shown.
+    fn interleaved<const N: usize>(&mut self, plan: [Run; N]) -> Result<[Figures; N], Failure> {
+        let figures = self.measured(&plan)?;
+        for (run, figures) in plan.iter().zip(&figures) {
+            self.table.figures(&run.name, run.runs, figures);
         }
-        Ok(())
-    }
-
-    /// Sockets with the processes that own them. `ss -p` takes longer than in proportion.
-    fn owners(&mut self, ss: bool, peer_runs: u32, bound: f64) -> Result<(), Failure> {
-        let check = Run::new(&self.dryport, "check", &["check", "--netns", "."], self.runs);
-        if ss {
-            let peer = Run::new("ss", "ss -tanp", &["-tanp"], peer_runs);
-            let [check, peer] = self.interleaved([check, peer])?;
-            self.table
-                .at_least("ss -tanp / check", peer.ratio(&check), bound);
-        } else {
-            self.interleaved([check])?;
-        }
-        Ok(())
-    }
-
-    fn memory(&mut self) -> Result<(), Failure> {
-        let runs = self.slow_runs;
-        let [bare, owners] = self.interleaved([
-            Run::new(
-                &self.dryport,
-                "check --no-owners",
-                &["check", "--no-owners", "--netns", "."],
-                runs,
-            ),
-            Run::new(&self.dryport, "check", &["check", "--netns", "."], runs),
-        ])?;
-        let peak = bare.peak_kib.max(owners.peak_kib);
-        self.table
-            .at_most("peak memory, MiB", peak as f64 / 1024.0, 64.0);
-        Ok(())
-    }
-
-    /// What probing costs: the same number of sockets twice, once with ports outside the range,
-    /// once on ports of the range that the kernel chose. 88 % of the range may then be locked for
-    /// a new destination, so the verdict depends on asking about each of those ports.
-    fn probing(&mut self) -> Result<(), Failure> {
-        const HOLDERS: u16 = 10;
-        let each: u16 = if self.smoke { 10 } else { 2_500 };
-        let ports = u32::from(HOLDERS * each);
-        scene::enter_fresh_namespace()?;
-        let mut herd = Herd::start(HOLDERS.into(), &[])?;
-        herd.grow(ports)?;
-        self.table
-            .state(&format!("{} sockets, no port in doubt", 2 * ports));
-        let without = self.check_alone()?;
-        herd.stop()?;
-
-        scene::enter_fresh_namespace()?;
-        let mut herd = Herd::start(HOLDERS.into(), &["--automatic"])?;
-        // A slice of the range for each holder, so that no two share a port.
-        for (index, low) in (32_768..)
-            .step_by(each.into())
-            .take(HOLDERS.into())
-            .enumerate()
-        {
-            scene::set_range(low, low + each - 1)?;
-            herd.grow_one(index, each.into())?;
-        }
-        scene::set_range(32_768, 60_999)?;
-        self.table
-            .state(&format!("{} sockets, {ports} ports in doubt", 2 * ports));
-        let with = self.check_alone()?;
-        herd.stop()?;
-
-        let extra = with.wall.as_secs_f64() - without.wall.as_secs_f64();
-        self.table.told(
-            "probing, extra wall per port, us",
-            extra * 1e6 / f64::from(ports),
-        );
-        Ok(())
-    }
-
-    fn check_alone(&mut self) -> Result<Figures, Failure> {
-        let arguments = ["check", "--no-owners", "--netns", "."];
-        let run = Run::new(&self.dryport, "check --no-owners", &arguments, self.runs);
-        let [figures] = self.interleaved([run])?;
         Ok(figures)
     }
 
-    /// One discarded run of each, then A B A B, so that a slow minute of the machine hits all.
-    fn interleaved<const N: usize>(&mut self, plan: [Run; N]) -> Result<[Figures; N], Failure> {
+    /// One discarded run of each that runs often, then A B A B, so that a slow minute of the
+    /// machine hits all.
+    fn measured<const N: usize>(&self, plan: &[Run; N]) -> Result<[Figures; N], Failure> {
         let mut taken: [Vec<Figures>; N] = std::array::from_fn(|_| Vec::new());
-        for run in plan.iter().filter(|run| run.runs == self.runs) {
+        for run in plan.iter().filter(|run| run.runs >= FEW_RUNS || self.smoke) {
             run.measure()?;
         }
-        for round in 0..self.runs {
+        let rounds = plan.iter().map(|run| run.runs).max().unwrap_or_default();
+        for round in 0..rounds {
             for (run, taken) in plan.iter().zip(&mut taken) {
                 if round < run.runs {
                     taken.push(run.measure()?);
                 }
             }
         }
-        let figures = taken.map(|taken| medians(&taken));
-        for (run, figures) in plan.iter().zip(&figures) {
-            self.table.figures(run.name, run.runs, figures);
-        }
-        Ok(figures)
+        Ok(taken.map(|taken| medians(&taken)))
     }
 }
 
+/// Runs of a program beside a peer that takes many seconds.
+const FEW_RUNS: u32 = 3;
+
 /// One program to measure, with its name in the table.
 struct Run {
-    name: &'static str,
+    name: String,
     program: PathBuf,
     arguments: Vec<String>,
     runs: u32,
 }
 
 impl Run {
-    fn new(program: impl Into<PathBuf>, name: &'static str, arguments: &[&str], runs: u32) -> Self {
+    fn new(
+        program: impl Into<PathBuf>,
+        name: impl Into<String>,
+        arguments: &[&str],
+        runs: u32,
+    ) -> Self {
         let arguments = arguments.iter().copied().map(str::to_owned).collect();
         Self {
-            name,
+            name: name.into(),
             program: program.into(),
             arguments,
             runs,
         }
+    }
+
+    /// The same, at most so many times.
+    fn at_most(self, runs: u32) -> Self {
+        let runs = self.runs.min(runs);
+        Self { runs, ..self }
     }
 
     fn measure(&self) -> Result<Figures, Failure> {

@@ -30,6 +30,12 @@ pub enum Failure {
         source: io::Error,
     },
 
+    #[error(transparent)]
+    Host(#[from] dryport_host::Error),
+
+    #[error("the BPF reader cannot be used: {0}")]
+    Bpf(#[from] dryport_bpf::Error),
+
     #[error("cargo metadata: {0}")]
     Metadata(#[from] cargo_metadata::Error),
 

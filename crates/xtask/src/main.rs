@@ -34,9 +34,9 @@ enum Chore {
     /// Hold sockets for the benchmark
     #[command(hide = true)]
     BenchHold(bench::holder::Options),
-    /// Receive the socket dump and throw it away
+    /// Receive the sockets and throw them away
     #[command(hide = true)]
-    BenchFloor,
+    BenchFloor(bench::floor::Options),
     /// Run one program and tell what it used
     #[command(hide = true)]
     BenchMeasure(bench::measure::Options),
@@ -59,7 +59,7 @@ fn run(chore: Chore) -> Result<(), Failure> {
         Chore::Bpf(options) => bpf::run(&options),
         Chore::Bench(options) => bench::run(&options),
         Chore::BenchHold(options) => bench::holder::run(&options),
-        Chore::BenchFloor => bench::floor::run(),
+        Chore::BenchFloor(options) => bench::floor::run(&options),
         Chore::BenchMeasure(options) => bench::measure::run(&options),
     }
 }

@@ -7,8 +7,14 @@ use crate::{Test, rows, scenes, table};
 pub const TESTS: &[(&str, Test)] = &[
     ("automatic_ports_are_shareable", automatic),
     ("ports_that_bind_chose_are_locked", chosen_by_bind),
-    ("ports_of_listeners_and_their_children_are_locked", listeners),
-    ("a_bucket_whose_binder_left_is_what_the_kernel_says", binder_left),
+    (
+        "ports_of_listeners_and_their_children_are_locked",
+        listeners,
+    ),
+    (
+        "a_bucket_whose_binder_left_is_what_the_kernel_says",
+        binder_left,
+    ),
 ];
 
 use BucketState::{Locked, Shareable};
@@ -18,7 +24,11 @@ use BucketState::{Locked, Shareable};
 #[track_caller]
 fn all_are(setup: &[&str], state: BucketState, origin: Origin) {
     for (port, told, from) in buckets_after(setup) {
-        assert_eq!((told, from), (Some(state), origin), "port {port} after {setup:?}");
+        assert_eq!(
+            (told, from),
+            (Some(state), origin),
+            "port {port} after {setup:?}"
+        );
     }
 }
 
@@ -50,7 +60,10 @@ fn automatic() {
         &["hold 2 connect 127.0.0.1:9000 from 127.0.0.2"],
         &["hold 2 connect 127.0.0.1:9000 range 20002-20005"],
         &["hold 2 connect 127.0.0.1:9000 device lo"],
-        &["hold 8 connect 127.0.0.1:9000", "hold 8 connect 127.0.0.1:9001"],
+        &[
+            "hold 8 connect 127.0.0.1:9000",
+            "hold 8 connect 127.0.0.1:9001",
+        ],
         &["hold 2 connect 127.0.0.1:9000 as a", "close a"],
         &["hold 2 connect 127.0.0.1:9000 as a", "close-client a"],
         &["hold 2 connect 127.0.0.1:9000 as a", "close-server a"],
@@ -67,9 +80,18 @@ fn chosen_by_bind() {
         &["hold bind 127.0.0.1:20003 connect 127.0.0.1:9000"],
         &["hold 2 bind 127.0.0.1 connect 127.0.0.1:9000 reuseaddr"],
         &["hold 2 bind 127.0.0.1 connect 127.0.0.1:9000 reuseport"],
-        &["hold 2 bind 127.0.0.1 connect 127.0.0.1:9000 as a", "close a"],
-        &["hold 2 bind 127.0.0.1 connect 127.0.0.1:9000 as a", "close-client a"],
-        &["hold bind 127.0.0.1:20003 connect 127.0.0.1:9000 as a", "close a"],
+        &[
+            "hold 2 bind 127.0.0.1 connect 127.0.0.1:9000 as a",
+            "close a",
+        ],
+        &[
+            "hold 2 bind 127.0.0.1 connect 127.0.0.1:9000 as a",
+            "close-client a",
+        ],
+        &[
+            "hold bind 127.0.0.1:20003 connect 127.0.0.1:9000 as a",
+            "close a",
+        ],
     ] {
         all_are(setup, Locked, Origin::Bound);
     }
@@ -118,7 +140,12 @@ fn binder_left() {
     for setup in [
         &[fill, visit, "close visitor"][..],
         &[fill, visit, "disconnect visitor", "close visitor"],
-        &["hold 8 connect 127.0.0.1:9000 as a", "close a", visit, "close visitor"],
+        &[
+            "hold 8 connect 127.0.0.1:9000 as a",
+            "close a",
+            visit,
+            "close visitor",
+        ],
         &[
             fill,
             "hold bind 127.0.0.2:20003 connect 127.0.0.1:9001 reuseaddr as visitor",

@@ -13,10 +13,10 @@ use dryport_host::SocketTable;
 use dryport_lab::Namespace;
 use dryport_model::Protocol;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
-use rustix::net::{AddressFamily, SocketType, bind, socket};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process, set_parent_process_death_signal,
-    setrlimit, waitpid,
+    Pid, Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process,
+    set_parent_process_death_signal, setrlimit, waitpid,
 };
 use rustix::thread::{UnshareFlags, set_name, unshare_unsafe};
 
@@ -136,12 +136,19 @@ fn sockets() -> Vec<OwnedFd> {
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let accepted = listener.accept().unwrap().0;
     let udp = UdpSocket::bind("[::1]:0").unwrap();
-    vec![listener.into(), client.into(), accepted.into(), udp.into(), idle()]
+    vec![
+        listener.into(),
+        client.into(),
+        accepted.into(),
+        udp.into(),
+        idle(),
+    ]
 }
 
 /// A TCP socket that is bound and nothing else.
 pub fn idle() -> OwnedFd {
-    let idle = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    let flags = SocketFlags::CLOEXEC;
+    let idle = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
     let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
     bind(&idle, &any).unwrap();
     idle
@@ -301,12 +308,17 @@ fn no_types() {
     mount("tmpfs", "/sys", "tmpfs", MountFlags::empty(), c"").unwrap();
     match Kernel::open() {
         Ok(_) => println!("opened"),
-        Err(error) => println!("{error:?}\n{error}\n{}", error.remedy().unwrap_or("no remedy")),
+        Err(error) => println!(
+            "{error:?}\n{error}\n{}",
+            error.remedy().unwrap_or("no remedy")
+        ),
     }
 }
 
 /// Tries everything with one descriptor more each time: what it says and what helps.
 fn few_files() {
+    // Read once in a process's life, with one descriptor.
+    dryport_host::kernel_types().unwrap();
     let free = File::open("/dev/null").unwrap();
     let free = std::os::fd::AsRawFd::as_raw_fd(&free) as u64;
     let limit = getrlimit(Resource::Nofile);
@@ -321,9 +333,8 @@ fn few_files() {
 }
 
 fn everything() -> Result<(), String> {
-    let told = |error: dryport_bpf::Error| {
-        format!("{error} / {}", error.remedy().unwrap_or("no remedy"))
-    };
+    let told =
+        |error: dryport_bpf::Error| format!("{error} / {}", error.remedy().unwrap_or("no remedy"));
     let kernel = Kernel::open().map_err(told)?;
     let table = BpfTable::open(&kernel, true).map_err(told)?;
     for protocol in [Protocol::Tcp, Protocol::Udp] {

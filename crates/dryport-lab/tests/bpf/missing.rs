@@ -5,7 +5,10 @@ use dryport_bpf::{BpfTable, Error, Kernel, read_owners};
 use crate::Test;
 
 pub const TESTS: &[(&str, Test)] = &[
-    ("a_missing_member_is_refused_with_the_verifiers_words", refused),
+    (
+        "a_missing_member_is_refused_with_the_verifiers_words",
+        refused,
+    ),
     ("owners_without_a_member_are_refused", owners_refused),
     ("udp_alone_may_be_missing", udp_alone),
 ];

@@ -13,7 +13,10 @@ use crate::{Test, rows, scenes, table};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("rows_need_no_member_that_came_late", rows_are_equal),
-    ("what_an_older_kernel_does_not_tell_is_not_guessed", nothing_is_guessed),
+    (
+        "what_an_older_kernel_does_not_tell_is_not_guessed",
+        nothing_is_guessed,
+    ),
     ("headroom_by_an_older_kernel_is_never_wrong", never_wrong),
 ];
 
@@ -39,7 +42,10 @@ fn older(lacking: Members) -> BpfTable {
 fn rows_are_equal() {
     let stage = scenes::mixture();
     for lacking in LACKING {
-        stage.client().run(|| rows::are_equal(&older(lacking))).unwrap();
+        stage
+            .client()
+            .run(|| rows::are_equal(&older(lacking)))
+            .unwrap();
     }
 }
 
@@ -55,7 +61,12 @@ fn nothing_is_guessed() {
             .run(|| {
                 let tcp = |table: &BpfTable| {
                     let mut rows = rows::read(table, Protocol::Tcp, rows::ALL_PORTS);
-                    rows.sort_by_key(|seen| format!("{:?}", (seen.socket.local, seen.socket.remote, seen.socket.device)));
+                    rows.sort_by_key(|seen| {
+                        format!(
+                            "{:?}",
+                            (seen.socket.local, seen.socket.remote, seen.socket.device)
+                        )
+                    });
                     rows
                 };
                 (tcp(&table(true)), tcp(&older(lacking)))
@@ -106,7 +117,11 @@ fn never_wrong() {
 fn holds(seed: u64, kernels: &[Kernel]) {
     let scenario = random::scenario(seed);
     let is_wait = |step: &Step| matches!(step, Step::Wait(_));
-    let young = scenario.setup.iter().rposition(is_wait).map_or(0, |at| at + 1);
+    let young = scenario
+        .setup
+        .iter()
+        .rposition(is_wait)
+        .map_or(0, |at| at + 1);
     // Done anew if the machine was so slow that young TIME_WAITs grew old in between.
     for _ in 0..8 {
         let mut stage = Stage::empty(&scenario).unwrap();
@@ -124,7 +139,9 @@ fn holds(seed: u64, kernels: &[Kernel]) {
             .collect();
         let granted = stage.grant_all().unwrap();
         if began.elapsed() < Duration::from_millis(REUSE_DELAY_MS - 200) {
-            predictions.iter().for_each(|survey| is_right(seed, survey, &granted));
+            predictions
+                .iter()
+                .for_each(|survey| is_right(seed, survey, &granted));
             return;
         }
     }
@@ -148,6 +165,9 @@ fn is_right(seed: u64, survey: &HeadroomSurvey, granted: &Granted) {
     assert!(ends.contains(&granted.first_failure), "{headroom:?} {told}");
     for port in &granted.ports {
         let class = survey.classes.class(*port).unwrap();
-        assert!(class.is_usable() || class == Class::Uncertain, "{port} {told}");
+        assert!(
+            class.is_usable() || class == Class::Uncertain,
+            "{port} {told}"
+        );
     }
 }

@@ -25,7 +25,10 @@ pub const TESTS: &[(&str, Test)] = &[
 
 fn by_bpf() -> OwnerWalk {
     let walk = dryport_bpf::read_owners(kernel()).unwrap();
-    assert_eq!((walk.how, walk.forbidden, walk.can_extend()), ("bpf", 0, false));
+    assert_eq!(
+        (walk.how, walk.forbidden, walk.can_extend()),
+        ("bpf", 0, false)
+    );
     walk
 }
 
@@ -34,7 +37,10 @@ fn sockets_of(pid: u32) -> Vec<u32> {
     let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
     let inode = |entry: fs::DirEntry| {
         let target = fs::read_link(entry.path()).ok()?;
-        let number = target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?;
+        let number = target
+            .to_str()?
+            .strip_prefix("socket:[")?
+            .strip_suffix(']')?;
         number.parse().ok()
     };
     links.filter_map(|entry| inode(entry.unwrap())).collect()
@@ -54,7 +60,11 @@ fn holders(walk: &OwnerWalk, inode: u32, of: &BTreeSet<u32>) -> Vec<u32> {
 }
 
 fn owner(walk: &OwnerWalk, pid: u32) -> &Owner {
-    let mut found = walk.owners.processes.iter().filter(|owner| owner.pid == pid);
+    let mut found = walk
+        .owners
+        .processes
+        .iter()
+        .filter(|owner| owner.pid == pid);
     let owner = found.next().unwrap_or_else(|| panic!("no process {pid}"));
     assert_eq!(found.next(), None);
     owner
@@ -70,7 +80,9 @@ fn same_as_proc() {
         helpers.push(Helper::start(Some(place), &["hold"], None));
         helpers.push(Helper::start(Some(place), &["hold"], Some(copy)));
     }
-    helpers.iter_mut().for_each(|helper| assert_eq!(helper.says(), "ready"));
+    helpers
+        .iter_mut()
+        .for_each(|helper| assert_eq!(helper.says(), "ready"));
     // This process is in neither of the namespaces, and has sockets in both.
     let own: Vec<OwnedFd> = places.iter().flat_map(scenes::other_user).collect();
     let idle = places[1].run(helper::idle).unwrap();
@@ -79,7 +91,11 @@ fn same_as_proc() {
     let pids: BTreeSet<u32> = helpers.iter().map(Helper::pid).chain([me]).collect();
     let mut inodes: BTreeSet<u32> = helpers.iter().flat_map(|h| sockets_of(h.pid())).collect();
     assert_eq!(inodes.len(), 5 * 5 + 1);
-    inodes.extend(own.iter().chain([&shared, &idle]).map(|fd| helper::inode(fd) as u32));
+    inodes.extend(
+        own.iter()
+            .chain([&shared, &idle])
+            .map(|fd| helper::inode(fd) as u32),
+    );
     assert_eq!(inodes.len(), 5 * 5 + 2 * 4 + 2);
 
     let (bpf, proc) = (by_bpf(), dryport_host::read_owners().unwrap());
@@ -112,7 +128,10 @@ fn of_a_thread() {
     assert_eq!(inodes.len(), 5);
     let walk = by_bpf();
     for inode in inodes {
-        assert_eq!(holders(&walk, inode, &[helper.pid()].into()), [helper.pid()]);
+        assert_eq!(
+            holders(&walk, inode, &[helper.pid()].into()),
+            [helper.pid()]
+        );
     }
 }
 
@@ -128,7 +147,9 @@ fn hostile_names() {
     ];
     let start = |name: &&[u8]| Helper::start(None, &["hold", &hex(name)], None);
     let mut helpers: Vec<Helper> = names.iter().map(start).collect();
-    helpers.iter_mut().for_each(|helper| assert_eq!(helper.says(), "ready"));
+    helpers
+        .iter_mut()
+        .for_each(|helper| assert_eq!(helper.says(), "ready"));
     let (bpf, proc) = (by_bpf(), dryport_host::read_owners().unwrap());
     for helper in &helpers {
         let found = owner(&bpf, helper.pid());
@@ -141,8 +162,12 @@ fn hostile_names() {
 
 fn short_lives() {
     const READINGS: usize = 40;
-    let mut stable: Vec<Helper> = (0..3).map(|_| Helper::start(None, &["hold"], None)).collect();
-    stable.iter_mut().for_each(|helper| assert_eq!(helper.says(), "ready"));
+    let mut stable: Vec<Helper> = (0..3)
+        .map(|_| Helper::start(None, &["hold"], None))
+        .collect();
+    stable
+        .iter_mut()
+        .for_each(|helper| assert_eq!(helper.says(), "ready"));
     let held: Vec<(u32, Vec<u32>)> = stable
         .iter()
         .map(|helper| (helper.pid(), sockets_of(helper.pid())))

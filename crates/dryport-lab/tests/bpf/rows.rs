@@ -12,7 +12,10 @@ use libtest_mimic::Trial;
 use crate::{Test, scenes, table};
 
 pub const TESTS: &[(&str, Test)] = &[
-    ("every_kind_of_socket_is_told_as_sock_diag_tells_it", every_kind),
+    (
+        "every_kind_of_socket_is_told_as_sock_diag_tells_it",
+        every_kind,
+    ),
     ("a_cut_cable_and_its_states_are_told_the_same", a_cut_cable),
     ("requests_and_waiting_children_are_told_the_same", requests),
     ("only_the_ports_asked_for_are_told", asked_ports),
@@ -95,7 +98,11 @@ fn are_equal_on(
         if !same_keys(&before, &after) && started.elapsed() < DEADLINE {
             continue;
         }
-        match compare([&before, &after].map(|rows| with(rows, with_inode)), &rows, with_inode) {
+        match compare(
+            [&before, &after].map(|rows| with(rows, with_inode)),
+            &rows,
+            with_inode,
+        ) {
             Ok(()) => return rows,
             Err(_) if started.elapsed() < DEADLINE => {}
             Err(difference) => panic!("{difference}"),
@@ -104,7 +111,10 @@ fn are_equal_on(
 }
 
 fn with(rows: &Rows, with_inode: bool) -> Rows {
-    keyed(&rows.values().flatten().copied().collect::<Vec<_>>(), with_inode)
+    keyed(
+        &rows.values().flatten().copied().collect::<Vec<_>>(),
+        with_inode,
+    )
 }
 
 fn same_keys(one: &Rows, other: &Rows) -> bool {
@@ -224,11 +234,12 @@ fn a_cut_cable() {
 fn requests() {
     let (place, _held) = scenes::requests();
     let rows = place.run(|| are_equal(&table(true))).unwrap();
-    let requests = rows.iter().filter(|seen| seen.socket.state == State::SynRecv);
+    let requests = rows
+        .iter()
+        .filter(|seen| seen.socket.state == State::SynRecv);
     assert_eq!(requests.count(), scenes::REQUESTS);
-    let waiting = |seen: &&Sighting| {
-        seen.socket.state == State::Established && seen.socket.inode == 0
-    };
+    let waiting =
+        |seen: &&Sighting| seen.socket.state == State::Established && seen.socket.inode == 0;
     assert_eq!(rows.iter().filter(waiting).count(), scenes::WAITING);
 }
 
@@ -236,17 +247,22 @@ fn asked_ports() {
     let stage = scenes::mixture();
     let told = stage.client().run(|| {
         let table = table(true);
-        let all: usize = [(20_000, 20_499), (20_500, 20_500), (20_501, 65_535), (1, 19_999)]
-            .into_iter()
-            .map(|(low, high)| {
-                let ports = PortRange::new(low, high).unwrap();
-                let mut rows = are_equal_on(&table, Protocol::Tcp, ports, true);
-                rows.extend(are_equal_on(&table, Protocol::Udp, ports, true));
-                let outside = |seen: &&Sighting| !ports.contains(seen.socket.local.port());
-                assert_eq!(rows.iter().find(outside), None);
-                rows.len()
-            })
-            .sum();
+        let all: usize = [
+            (1, 19_499),
+            (19_500, 19_500),
+            (19_501, 20_499),
+            (20_500, 65_535),
+        ]
+        .into_iter()
+        .map(|(low, high)| {
+            let ports = PortRange::new(low, high).unwrap();
+            let mut rows = are_equal_on(&table, Protocol::Tcp, ports, true);
+            rows.extend(are_equal_on(&table, Protocol::Udp, ports, true));
+            let outside = |seen: &&Sighting| !ports.contains(seen.socket.local.port());
+            assert_eq!(rows.iter().find(outside), None);
+            rows.len()
+        })
+        .sum();
         // Nothing of an earlier question is left.
         (all, are_equal(&table).len())
     });

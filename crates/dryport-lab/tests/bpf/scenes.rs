@@ -14,7 +14,8 @@ pub fn stage(text: &str) -> Stage {
     prepare(&parsed[0]).unwrap()
 }
 
-/// Every kind of socket that a loopback interface makes.
+/// Every kind of socket that a loopback interface makes. Ports with a number stand outside the range, so
+/// that nobody else is given them.
 pub fn mixture() -> Stage {
     stage(
         r#"[[scenario]]
@@ -26,7 +27,7 @@ setup = [
     "listen 127.0.0.1:19001",
     "listen [::]:19002",
     "listen [::]:19003 v6only",
-    "listen [::1]:20003",
+    "listen [::1]:19007",
     "listen 127.0.0.1:19004 mapped",
     "listen 127.0.0.1:19005 device lo",
     "hold 3 connect 127.0.0.1:9000",
@@ -34,22 +35,22 @@ setup = [
     "hold 2 connect 127.0.0.1:9001 mapped",
     "hold 2 connect [::1]:9000",
     "hold 2 bind 127.0.0.1 connect 127.0.0.1:9002",
-    "hold bind 127.0.0.1:20500 connect 127.0.0.1:9002",
+    "hold bind 127.0.0.1:19500 connect 127.0.0.1:9002",
     "hold connect 127.0.0.1:9003 device lo",
     "hold 2 connect 127.0.0.1:9003 range 20700-20710",
     "try 2 mptcp connect 127.0.0.1:9000",
     "try mptcp listen 127.0.0.1:19006",
     "try mptcp connect 127.0.0.1:19006",
     "hold 2 bind 127.0.0.1",
-    "hold bind 0.0.0.0:20501",
-    "hold bind [::]:20502 v6only",
-    "hold bind [::]:20503",
+    "hold bind 0.0.0.0:19501",
+    "hold bind [::]:19502 v6only",
+    "hold bind [::]:19503",
     "hold bind ::1",
     "hold bind 127.0.0.1 mapped",
-    "hold bind 127.0.0.1:20504 device lo",
+    "hold bind 127.0.0.1:19504 device lo",
     "hold 3 connect 127.0.0.1:9000 as automatic", "close automatic",
     "hold 2 bind 127.0.0.1 connect 127.0.0.1:9000 as chosen", "close chosen",
-    "hold bind 127.0.0.1:20505 connect 127.0.0.1:9001 as fixed", "close fixed",
+    "hold bind 127.0.0.1:19505 connect 127.0.0.1:9001 as fixed", "close fixed",
     "hold 2 connect [::1]:9001 as v6", "close v6",
     "hold 2 connect 127.0.0.1:9001 mapped as mapped", "close mapped",
     "hold connect 127.0.0.1:9002 device lo as device", "close device",
@@ -58,11 +59,11 @@ setup = [
     "hold 2 connect 127.0.0.1:9000 as half", "shutdown half",
     "hold 2 connect 127.0.0.1:9000 as left", "close-server left",
     "hold 2 udp bind 127.0.0.1",
-    "hold udp bind 0.0.0.0:20800",
-    "hold udp bind [::]:20801",
-    "hold udp bind [::]:20802 v6only",
-    "hold udp bind [::1]:20803",
-    "hold udp bind 127.0.0.1:20804 mapped",
+    "hold udp bind 0.0.0.0:19800",
+    "hold udp bind [::]:19801",
+    "hold udp bind [::]:19802 v6only",
+    "hold udp bind [::1]:19803",
+    "hold udp bind 127.0.0.1:19804 mapped",
     "hold 2 udp connect 127.0.0.1:9000",
     "hold udp connect 127.0.0.1:9000 mapped",
     "hold udp connect [::1]:9000",
@@ -160,5 +161,8 @@ pub fn other_user(place: &Namespace) -> Vec<OwnedFd> {
 pub fn steps(lines: &[&str]) -> Vec<Step> {
     let text = format!("[[scenario]]\nid = \"steps\"\ntitle = \"steps\"\nsetup = {lines:?}\n");
     let parsed = Scenario::parse("steps", &text).unwrap();
-    parsed.into_iter().flat_map(|scenario| scenario.setup).collect()
+    parsed
+        .into_iter()
+        .flat_map(|scenario| scenario.setup)
+        .collect()
 }

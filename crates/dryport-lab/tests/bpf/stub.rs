@@ -19,7 +19,10 @@ pub const TESTS: &[(&str, Test)] = &[
         "stubs_with_timestamps_stay_reusable",
         made_with_then_switched_off,
     ),
-    ("over_a_cable_the_stub_tells_what_no_one_else_does", over_a_cable),
+    (
+        "over_a_cable_the_stub_tells_what_no_one_else_does",
+        over_a_cable,
+    ),
     ("age_counts_from_the_state_that_counts", age),
 ];
 
@@ -61,7 +64,10 @@ setup = [
     assert_eq!(stubs.len(), 16);
     for seen in stubs {
         let Socket {
-            local, remote, time_wait, ..
+            local,
+            remote,
+            time_wait,
+            ..
         } = seen.socket;
         let is_refused = local.ip().to_string() == "10.77.0.3";
         let expected = matches!(remote.port(), 9001 | 9003) && !is_refused;
@@ -185,7 +191,9 @@ setup = [
     assert_eq!(state, State::FinWait2);
     assert!((700..5000).contains(&orphan.age_ms), "{orphan:?}");
     let began = Instant::now();
-    stage.play_all(&scenes::steps(&["close-server late"])).unwrap();
+    stage
+        .play_all(&scenes::steps(&["close-server late"]))
+        .unwrap();
     let deadline = began + Duration::from_secs(5);
     let late = loop {
         match of(&stage, 9001) {
@@ -193,7 +201,10 @@ setup = [
             other => assert!(Instant::now() < deadline, "{other:?}"),
         }
     };
-    assert!(u128::from(late.age_ms) <= began.elapsed().as_millis(), "{late:?}");
+    assert!(
+        u128::from(late.age_ms) <= began.elapsed().as_millis(),
+        "{late:?}"
+    );
     let (_, soon) = of(&stage, 9000);
     assert!(soon.age_ms >= late.age_ms + 690, "{soon:?} {late:?}");
 }

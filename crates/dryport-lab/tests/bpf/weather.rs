@@ -5,15 +5,18 @@ use std::time::{Duration, Instant};
 use dryport_bpf::{BpfTable, Error, Kernel};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
-use crate::Test;
 use crate::helper::Helper;
+use crate::{Test, rows, scenes};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("without_rights_bpf_is_forbidden_at_once", without_rights),
     ("every_right_that_is_needed_is_asked_for", one_right_alone),
     ("with_both_rights_and_no_other_it_reads", both_rights),
     ("without_the_kernels_types_it_says_so", without_types),
-    ("without_descriptors_it_fails_and_says_why", without_descriptors),
+    (
+        "without_descriptors_it_fails_and_says_why",
+        without_descriptors,
+    ),
 ];
 
 /// Runs in a thread that has these capabilities alone.
@@ -55,12 +58,15 @@ fn one_right_alone() {
 }
 
 fn both_rights() {
-    let rows = with(CapabilitySet::BPF | CapabilitySet::PERFMON, || {
-        let table = BpfTable::open(&Kernel::open().unwrap(), true).unwrap();
-        crate::rows::read(&table, dryport_model::Protocol::Tcp, crate::rows::ALL_PORTS).len()
-            + crate::rows::read(&table, dryport_model::Protocol::Udp, crate::rows::ALL_PORTS).len()
+    let stage = scenes::mixture();
+    let rows = stage.client().run(|| {
+        with(CapabilitySet::BPF | CapabilitySet::PERFMON, || {
+            let kernel = Kernel::open().unwrap();
+            dryport_bpf::read_owners(&kernel).unwrap();
+            rows::are_equal(&BpfTable::open(&kernel, true).unwrap())
+        })
     });
-    let _ = rows;
+    assert!(!rows.unwrap().is_empty());
 }
 
 fn without_types() {

@@ -219,7 +219,7 @@ impl Churn {
 }
 
 fn vanishing_namespaces_are_no_error(privilege: Privilege) -> Result<(), Skipped> {
-    const ROUNDS: usize = 20;
+    const ROUNDS: usize = 8;
     let own = Place::new("20000 20099");
     let churn = Churn {
         is_over: AtomicBool::new(false),

@@ -1,5 +1,6 @@
-//! The floor under `check --no-owners`: the same sockets asked of `sock_diag`, received and thrown
-//! away without a look at them. Nobody who reads that dump can be faster.
+//! The floors under `check --no-owners`: the same sockets asked of `sock_diag`, or of the BPF
+//! iterators, received and thrown away without a look at them. Nobody who reads them so can be
+//! faster.
 
 use std::os::fd::OwnedFd;
 
@@ -7,6 +8,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
 };
 
+use dryport_bpf::{BpfTable, Kernel};
 use dryport_model::{PortRange, Protocol};
 use dryport_wire::bytecode::Bytecode;
 use dryport_wire::sock_diag::{Families, Query};
@@ -19,7 +21,30 @@ const NLMSG_DONE: u16 = 3;
 /// The kernel fills at most 32 KiB at a time however large the buffer is.
 const BUFFER: usize = 64 * 1024;
 
-pub fn run() -> Result<(), Failure> {
+#[derive(clap::Args)]
+pub struct Options {
+    /// Load the BPF programs and read their iterators, instead of the dump of sock_diag
+    #[arg(long)]
+    bpf: bool,
+}
+
+pub fn run(options: &Options) -> Result<(), Failure> {
+    let range = dryport_host::read_limits(false)?.limits.range;
+    let received = match options.bpf {
+        true => by_bpf(range)?,
+        false => by_sock_diag(range)?,
+    };
+    println!("{received} bytes");
+    Ok(())
+}
+
+fn by_bpf(range: PortRange) -> Result<u64, Failure> {
+    let kernel = Kernel::open()?;
+    let table = BpfTable::open(&kernel, false)?;
+    Ok(table.discard(Protocol::Tcp, range)? + table.discard(Protocol::Udp, range)?)
+}
+
+fn by_sock_diag(range: PortRange) -> Result<u64, Failure> {
     let kernel = socket_with(
         AddressFamily::NETLINK,
         SocketType::RAW,
@@ -29,21 +54,11 @@ pub fn run() -> Result<(), Failure> {
     .map_err(Failure::system("socket(NETLINK_SOCK_DIAG)"))?;
     let mut buffer = vec![0; BUFFER];
     let mut received = 0;
-    for request in requests(range()?) {
+    for request in requests(range) {
         send(&kernel, &request, SendFlags::empty()).map_err(Failure::system("send"))?;
         received += discard(&kernel, &mut buffer)?;
     }
-    println!("{received} bytes");
-    Ok(())
-}
-
-fn range() -> Result<PortRange, Failure> {
-    let read = dryport_host::read_limits(false);
-    read.map(|read| read.limits.range)
-        .map_err(|error| Failure::Answer {
-            program: "sysctl",
-            said: error.to_string(),
-        })
+    Ok(received)
 }
 
 /// The requests of `dryport check`, byte for byte: sockets on a local port of the range.
@@ -64,12 +79,12 @@ fn requests(range: PortRange) -> [Vec<u8>; 3] {
 }
 
 /// Receives until the dump's end and counts the bytes.
-fn discard(kernel: &OwnedFd, buffer: &mut [u8]) -> Result<usize, Failure> {
+fn discard(kernel: &OwnedFd, buffer: &mut [u8]) -> Result<u64, Failure> {
     let mut received = 0;
     loop {
         let (length, _) = recv(kernel, &mut *buffer, RecvFlags::empty())
             .map_err(Failure::system("recv(NETLINK_SOCK_DIAG)"))?;
-        received += length;
+        received += length as u64;
         let datagram = buffer.get(..length).unwrap_or_default();
         match last(datagram) {
             Some(NLMSG_DONE) => return Ok(received),

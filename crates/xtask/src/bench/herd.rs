@@ -1,13 +1,51 @@
 //! The processes that hold the benchmark's sockets, as seen from the benchmark.
 
+use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::str::FromStr;
 
 use super::scene;
 use crate::failure::Failure;
 
 pub struct Herd {
     holders: Vec<Holder>,
+}
+
+/// What a holder is to hold, told in one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Connections, two sockets each, those it has included.
+    pub connections: u32,
+    /// Connections to open and close beside them.
+    pub time_waits: u32,
+}
+
+impl Order {
+    fn of(connections: u32) -> Self {
+        Self {
+            connections,
+            time_waits: 0,
+        }
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.connections, self.time_waits)
+    }
+}
+
+impl FromStr for Order {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (connections, time_waits) = text.split_once(' ').ok_or(())?;
+        Ok(Self {
+            connections: connections.parse().map_err(drop)?,
+            time_waits: time_waits.parse().map_err(drop)?,
+        })
+    }
 }
 
 /// Dropping its two ends of the pipes ends the process.
@@ -33,11 +71,15 @@ impl Herd {
         Ok(Self { holders })
     }
 
-    /// Makes all together hold `connections`, two sockets each. All work at once.
+    /// Makes all together hold `connections`, two sockets each.
     pub fn grow(&mut self, connections: u32) -> Result<(), Failure> {
-        let each = connections / self.holders.len().max(1) as u32;
+        self.each(Order::of(connections / self.holders.len().max(1) as u32))
+    }
+
+    /// Gives each the same order. All work at once.
+    pub fn each(&mut self, order: Order) -> Result<(), Failure> {
         for holder in &mut self.holders {
-            holder.order(each)?;
+            holder.order(order)?;
         }
         self.holders.iter_mut().try_for_each(Holder::wait_ready)
     }
@@ -46,7 +88,7 @@ impl Herd {
     pub fn grow_one(&mut self, index: usize, connections: u32) -> Result<(), Failure> {
         let holder = self.holders.get_mut(index);
         let holder = holder.ok_or_else(|| Failure::Usage(format!("no holder {index}")))?;
-        holder.order(connections)?;
+        holder.order(Order::of(connections))?;
         holder.wait_ready()
     }
 
@@ -81,8 +123,8 @@ impl Holder {
         }
     }
 
-    fn order(&mut self, connections: u32) -> Result<(), Failure> {
-        writeln!(self.orders, "{connections}").map_err(Failure::system("write to a holder"))
+    fn order(&mut self, order: Order) -> Result<(), Failure> {
+        writeln!(self.orders, "{order}").map_err(Failure::system("write to a holder"))
     }
 
     fn wait_ready(&mut self) -> Result<(), Failure> {
@@ -97,5 +139,21 @@ impl Holder {
             program: "a holder",
             said,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_survive_the_pipe() {
+        let order = Order {
+            connections: 2_500,
+            time_waits: 3,
+        };
+        assert_eq!(order.to_string().parse(), Ok(order));
+        assert_eq!("7".parse::<Order>(), Err(()));
+        assert_eq!("7 x".parse::<Order>(), Err(()));
     }
 }

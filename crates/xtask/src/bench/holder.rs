@@ -1,7 +1,8 @@
 //! One process that holds sockets for the benchmark: a listener, and clients connected to it. It
-//! takes orders on stdin (`N`: hold N connections), answers `ready` on stdout, and ends with its
+//! takes orders on stdin, a line each, answers `ready` on stdout, and ends with its
 //! stdin, so that none outlives the benchmark.
 
+use std::fs::File;
 use std::io::{self, BufRead, Write};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,6 +11,8 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
 
+use super::herd::Order;
+use super::scene;
 use crate::failure::Failure;
 
 /// Each holder has an address block of its own: 127.16.INDEX.0/24.
@@ -28,25 +31,66 @@ pub struct Options {
     /// Let the kernel choose the clients' ports
     #[arg(long)]
     automatic: bool,
+    /// Do all this in a network namespace of its own
+    #[arg(long)]
+    own_namespace: bool,
+    /// Hold open files that are no sockets as well
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    files: u32,
+}
+
+/// Descriptors of a holder beside its connections: a listener, pipes, one being made.
+const SPARE_FILES: u64 = 16;
+
+/// Whether so many processes can hold so many sockets: each may open so many files only, and has
+/// one destination, to which no port serves twice.
+pub fn check_room(sockets: u32, processes: u32) -> Result<(), Failure> {
+    if !(2..=MOST_HOLDERS).contains(&processes) {
+        let why = format!("--processes takes 2 to {MOST_HOLDERS}");
+        return Err(Failure::Usage(why));
+    }
+    raise_open_files()?;
+    let (files, _) = getrlimit(Resource::RLIMIT_NOFILE).map_err(Failure::system("getrlimit"))?;
+    let room = files.saturating_sub(SPARE_FILES);
+    let most = room.min(2 * u64::from(scene::FEW_PORTS)).max(1);
+    let needed = u64::from(sockets).div_ceil(most);
+    if u64::from(processes) < needed {
+        let why = format!("one process can hold {most} sockets here: --processes {needed}");
+        return Err(Failure::Usage(format!("{why} for {sockets} sockets")));
+    }
+    Ok(())
 }
 
 pub fn run(options: &Options) -> Result<(), Failure> {
     raise_open_files()?;
+    if options.own_namespace {
+        scene::enter_fresh_namespace()?;
+    }
+    let open_null = |_| File::open("/dev/null");
+    let files: io::Result<Vec<File>> = (0..options.files).map(open_null).collect();
+    let _files = files.map_err(Failure::system("open"))?;
     let service = SocketAddrV4::new(address(options.index, 254), SERVICE_PORT);
     let listener = TcpListener::bind(service).map_err(Failure::system("bind"))?;
     let mut held = Vec::new();
     for order in io::stdin().lock().lines() {
         let order = order.map_err(Failure::system("read"))?;
-        let wanted: u32 = order
-            .trim()
+        let wanted: Order = order
             .parse()
-            .map_err(|_| Failure::Usage(order.clone()))?;
-        while held.len() < wanted as usize {
+            .map_err(|()| Failure::Usage(format!("no order: {order}")))?;
+        while held.len() < wanted.connections as usize {
             let client = match options.automatic {
                 true => None,
                 false => Some(client_address(options.index, held.len() as u32)?),
             };
-            held.push(open(&listener, service, client)?);
+            let (near, far) = open(&listener, service, client)?;
+            close_by_reset(&near, &far)?;
+            held.push((near, far));
+        }
+        for _ in 0..wanted.time_waits {
+            // The side that closes first remembers it, and the ends go in this order.
+            let (near, far) = open(&listener, service, None)?;
+            drop(near);
+            drop(far);
         }
         let mut answer = io::stdout().lock();
         answer
@@ -57,8 +101,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Connects a client and accepts it. Both ends are told to reset when they are closed, so that
-/// nothing stays behind in TIME_WAIT.
+/// Connects a client and accepts it.
 fn open(
     listener: &TcpListener,
     service: SocketAddrV4,
@@ -76,11 +119,16 @@ fn open(
     }
     connect(&near, &service).map_err(Failure::system("connect"))?;
     let (far, _) = listener.accept().map_err(Failure::system("accept"))?;
+    Ok((near, far))
+}
+
+/// Nothing is to stay behind in TIME_WAIT when they are closed.
+fn close_by_reset(near: &OwnedFd, far: &TcpStream) -> Result<(), Failure> {
     for end in [near.as_fd(), far.as_fd()] {
         sockopt::set_socket_linger(end, Some(Duration::ZERO))
             .map_err(Failure::system("setsockopt(SO_LINGER)"))?;
     }
-    Ok((near, far))
+    Ok(())
 }
 
 fn client_address(index: u8, nth: u32) -> Result<SocketAddrV4, Failure> {

@@ -22,7 +22,7 @@ impl Table {
     pub fn state(&mut self, text: &str) {
         println!("\n{text}");
         println!(
-            "  {:<34} {:>10} {:>10} {:>10}  runs",
+            "  {:<37} {:>10} {:>10} {:>10}  runs",
             "medians", "wall ms", "cpu ms", "peak MiB"
         );
         text.clone_into(&mut self.state);
@@ -34,7 +34,21 @@ impl Table {
             figures.cpu.as_secs_f64() * 1e3,
         );
         let peak = figures.peak_kib as f64 / 1024.0;
-        println!("  {name:<34} {wall:>10.1} {cpu:>10.1} {peak:>10.1}  {runs}");
+        println!("  {name:<37} {wall:>10.1} {cpu:>10.1} {peak:>10.1}  {runs}");
+    }
+
+    /// The head of a table of other figures than a program's.
+    pub fn grid(&mut self, title: &str, columns: &[&str]) {
+        println!("\n{title}");
+        let columns = columns.iter().map(|column| format!(" {column:>10}"));
+        println!("  {:<37}{}", "medians", columns.collect::<String>());
+        title.clone_into(&mut self.state);
+    }
+
+    /// A row of it.
+    pub fn row(&self, name: &str, values: &[f64]) {
+        let values = values.iter().map(|value| format!(" {value:>10.1}"));
+        println!("  {name:<37}{}", values.collect::<String>());
     }
 
     pub fn at_most(&mut self, name: &str, value: f64, bound: f64) {
