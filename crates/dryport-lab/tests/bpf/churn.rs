@@ -1,14 +1,14 @@
 //! Reading while others come and go.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use dryport_bpf::BpfTable;
-use dryport_host::{Sighting, SockDiag, SocketTable};
+use dryport_host::{SockDiag, SocketTable};
 use dryport_lab::{Namespace, Stage};
 use dryport_model::{Protocol, State};
 use rustix::net::sockopt::set_socket_linger;
@@ -56,25 +56,7 @@ fn churn(place: &Namespace) {
     place
         .set("net.ipv4.ip_local_port_range", "10000 60999")
         .unwrap();
-    let (mut held, mut stable) = (Vec::new(), HashMap::new());
-    let set_up = place.run(|| {
-        let listener = TcpListener::bind("127.0.0.1:9000").unwrap();
-        for at in 0..2 * STABLE {
-            let client = TcpStream::connect("127.0.0.1:9000").unwrap();
-            let accepted = listener.accept().unwrap().0;
-            let ends = (client.local_addr().unwrap(), client.peer_addr().unwrap());
-            if at % 2 == 0 {
-                stable.insert(ends, State::Established);
-                stable.insert((ends.1, ends.0), State::Established);
-                held.extend([OwnedFd::from(client), accepted.into()]);
-            } else {
-                drop(client);
-                drop(accepted);
-                stable.insert(ends, State::TimeWait);
-            }
-        }
-    });
-    set_up.unwrap();
+    let (_held, stable) = place.run(settle).unwrap();
     assert_eq!(stable.len(), 3 * STABLE);
     let (is_over, made) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
@@ -86,11 +68,6 @@ fn churn(place: &Namespace) {
         place
             .run(|| {
                 let table = table(true);
-                // On a busy machine the last ones may still be closing.
-                let deadline = Instant::now() + Duration::from_secs(10);
-                while let Some(untold) = untold(&SockDiag, &stable) {
-                    assert!(Instant::now() < deadline, "{untold}");
-                }
                 (0..READINGS).for_each(|_| all_are_told(&table, &stable));
                 while made.load(Ordering::Relaxed) < 2000 {
                     all_are_told(&table, &stable);
@@ -100,7 +77,34 @@ fn churn(place: &Namespace) {
     });
 }
 
-/// Half of the connections end at once, half become TIME_WAITs.
+/// Connections that stay, and as many TIME_WAITs.
+fn settle() -> (Vec<OwnedFd>, HashMap<Tuple, State>) {
+    let (mut held, mut stable) = (Vec::new(), HashMap::new());
+    let listener = TcpListener::bind("127.0.0.1:9000").unwrap();
+    for at in 0..2 * STABLE {
+        let client = TcpStream::connect("127.0.0.1:9000").unwrap();
+        let accepted = listener.accept().unwrap().0;
+        let ends = (client.local_addr().unwrap(), client.peer_addr().unwrap());
+        if at % 2 == 0 {
+            stable.insert(ends, State::Established);
+            stable.insert((ends.1, ends.0), State::Established);
+            held.extend([OwnedFd::from(client), accepted.into()]);
+        } else {
+            // In this order, and whoever has copies: a program that another test starts has, for a
+            // moment.
+            client.shutdown(Shutdown::Write).unwrap();
+            accepted.shutdown(Shutdown::Write).unwrap();
+            stable.insert(ends, State::TimeWait);
+        }
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while let Some(untold) = untold(&SockDiag, &stable) {
+        assert!(Instant::now() < deadline, "{untold}");
+    }
+    (held, stable)
+}
+
+/// Most of the connections end at once, some become TIME_WAITs.
 fn come_and_go(port: u16, is_over: &AtomicBool, made: &AtomicU64) {
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let mut at = 0;
@@ -127,22 +131,18 @@ fn all_are_told(table: &BpfTable, stable: &HashMap<Tuple, State>) {
 
 /// What is not told exactly once, or as something else.
 fn untold(table: &dyn SocketTable, stable: &HashMap<Tuple, State>) -> Option<String> {
-    let mut seen: HashMap<Tuple, u32> = HashMap::new();
-    let all = rows::read(table, Protocol::Tcp, rows::ALL_PORTS);
-    for told in &all {
-        let socket = &told.socket;
-        let ends = (socket.local, socket.remote);
-        if stable.get(&ends) == Some(&socket.state) {
-            *seen.entry(ends).or_default() += 1;
-        }
+    let mut seen: HashMap<Tuple, Vec<State>> = HashMap::new();
+    for told in rows::read(table, Protocol::Tcp, rows::ALL_PORTS) {
+        let ends = (told.socket.local, told.socket.remote);
+        seen.entry(ends).or_default().push(told.socket.state);
     }
-    let times = |ends: &Tuple| seen.get(ends).copied().unwrap_or(0);
-    let mut wrong = stable.keys().filter(|ends| times(ends) != 1);
-    let first = wrong.next()?;
-    let (times, others) = (times(first), wrong.count());
-    Some(format!(
-        "{first:?} is told {times} times, so are {others} more"
-    ))
+    let is_wrong = |(ends, state): &(&Tuple, &State)| {
+        seen.get(*ends).is_none_or(|told| told[..] != [**state])
+    };
+    let mut wrong = stable.iter().filter(is_wrong);
+    let (first, state) = wrong.next()?;
+    let told = seen.get(first);
+    Some(format!("{first:?}, {state:?}: {told:?}, and {} more", wrong.count()))
 }
 
 /// The kernel keeps it for the reading, and shows what is left.

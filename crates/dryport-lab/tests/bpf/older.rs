@@ -100,16 +100,11 @@ fn tells_less(lacking: Members, told: &Sighting, less: &Sighting) {
 /// A handful of random states with old and young TIME_WAITs.
 fn never_wrong() {
     const SEEDS: [u64; 6] = [3, 8, 17, 29, 33, 41];
-    let tables: Vec<Kernel> = LACKING
-        .iter()
-        .map(|lacking| Kernel::without(lacking).unwrap())
-        .collect();
+    let kernels = LACKING.map(|lacking| Kernel::without(lacking).unwrap());
     std::thread::scope(|scope| {
         for seed in SEEDS {
-            scope.spawn({
-                let tables = &tables;
-                move || holds(seed, tables)
-            });
+            let kernels = &kernels;
+            scope.spawn(move || holds(seed, kernels));
         }
     });
 }
@@ -117,45 +112,39 @@ fn never_wrong() {
 fn holds(seed: u64, kernels: &[Kernel]) {
     let scenario = random::scenario(seed);
     let is_wait = |step: &Step| matches!(step, Step::Wait(_));
-    let young = scenario
-        .setup
-        .iter()
-        .rposition(is_wait)
-        .map_or(0, |at| at + 1);
+    let young = scenario.setup.iter().rposition(is_wait).map_or(0, |at| at + 1);
+    let deadline = Instant::now() + Duration::from_secs(60);
     // Done anew if the machine was so slow that young TIME_WAITs grew old in between.
-    for _ in 0..8 {
+    while Instant::now() < deadline {
+        let tables: Vec<BpfTable> = kernels
+            .iter()
+            .map(|kernel| BpfTable::open(kernel, false).unwrap())
+            .collect();
         let mut stage = Stage::empty(&scenario).unwrap();
         stage.play_all(&scenario.setup[..young]).unwrap();
         let began = Instant::now();
         stage.play_all(&scenario.setup[young..]).unwrap();
         let request = stage.request().unwrap().unwrap();
-        let predictions: Vec<HeadroomSurvey> = kernels
-            .iter()
-            .flat_map(|kernel| [true, false].map(|probes| (kernel, probes)))
-            .map(|(kernel, probes)| {
-                let predicted = stage.client().run(|| predict(kernel, request, probes));
-                predicted.unwrap()
-            })
-            .collect();
+        let predictions = stage.client().run(move || predict(&tables, request)).unwrap();
         let granted = stage.grant_all().unwrap();
         if began.elapsed() < Duration::from_millis(REUSE_DELAY_MS - 200) {
-            predictions
-                .iter()
-                .for_each(|survey| is_right(seed, survey, &granted));
+            predictions.iter().for_each(|survey| is_right(seed, survey, &granted));
             return;
         }
     }
     panic!("the machine is too slow for this state");
 }
 
-fn predict(kernel: &Kernel, request: Request, probes: bool) -> HeadroomSurvey {
-    let table = BpfTable::open(kernel, false).unwrap();
+/// By each of the tables, with and without probes.
+fn predict(tables: &[BpfTable], request: Request) -> Vec<HeadroomSurvey> {
     let request = with_route_source(request).unwrap();
-    let means = Means {
-        table: &table,
-        probes,
-    };
-    survey::headroom(&request, &read_limits(true).unwrap(), means).unwrap()
+    let read = read_limits(true).unwrap();
+    let means = |table| [true, false].map(|probes| Means { table, probes });
+    tables
+        .iter()
+        .flat_map(|table| means(table))
+        .map(|means| survey::headroom(&request, &read, means).unwrap())
+        .collect()
 }
 
 fn is_right(seed: u64, survey: &HeadroomSurvey, granted: &Granted) {

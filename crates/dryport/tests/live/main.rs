@@ -20,6 +20,7 @@ mod helper;
 mod hostile;
 mod namespaces;
 mod program;
+mod readers;
 mod same_as_ss;
 mod states;
 mod whole_range;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         fix::TESTS,
         doctor::TESTS,
         groups::TESTS,
+        readers::TESTS,
     ];
     let fixed = fixed
         .concat()

@@ -22,7 +22,7 @@ pub const TESTS: &[(&str, Test)] = &[
     ("the groups of see add up to its sockets", groups_add_up),
 ];
 
-const MIXTURE: &str = r#"
+pub const MIXTURE: &str = r#"
 [[scenario]]
 id = "MIX"
 title = "sockets of every kind"
