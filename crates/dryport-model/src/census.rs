@@ -1,6 +1,6 @@
 //! Counting every request of a namespace in one pass over its sockets.
 //!
-//! The pass keeps 16 bytes for each client socket in the range and one key for each 4-tuple space;
+//! The pass keeps 20 bytes for each client socket in the range and one key for each 4-tuple space;
 //! sockets outside the range leave nothing. Ledgers are made from that afterwards.
 
 use alloc::vec::Vec;
@@ -46,6 +46,8 @@ struct Entry {
     port: u16,
     hold: Hold,
     state: State,
+    /// `IPV6_V6ONLY`, which decides whether it is in the way of an IPv4 `bind()`.
+    v6only: Option<bool>,
 }
 
 /// [`TupleHold`] without its time.
@@ -237,6 +239,7 @@ impl<'a> Census<'a> {
             port: socket.local.port(),
             hold,
             state: socket.state,
+            v6only: socket.v6only,
         });
     }
 

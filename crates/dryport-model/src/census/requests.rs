@@ -50,7 +50,7 @@ impl Census<'_> {
 
     fn bucket_classes(&self, request: &Request) -> PortClasses {
         PortClasses::new(
-            self.limits.range,
+            request.range(self.limits),
             &self.limits.reserved,
             walks_by_parity(request, self.limits),
             |port| bucket_class(self.buckets.state(port)),
@@ -125,6 +125,9 @@ impl Census<'_> {
             port_range: key.port_range,
             ..Request::tcp_connect(key.source, key.destination)
         };
+        let within = key.port_range.map(|_| self.bucket_classes(&request));
+        let base = within.as_ref().unwrap_or(base);
+        group.retain(|entry| base.class(entry.port).is_some());
         // The same tuple can stand on a port twice (with and without a device): the worse counts.
         group.sort_by_key(|entry| (entry.port, core::cmp::Reverse(entry.hold)));
         let holders = group
@@ -147,7 +150,7 @@ impl Census<'_> {
             }
             own.push((entry.port, class));
         }
-        let classes = self.within(&request, base.with(&own));
+        let classes = base.with(&own);
         RequestUse {
             request,
             ledger: classes.ledger(),
@@ -155,19 +158,6 @@ impl Census<'_> {
             time_wait_left_ms: left,
             holders,
         }
-    }
-
-    /// The classes that are left to a socket with a port range of its own.
-    fn within(&self, request: &Request, classes: PortClasses) -> PortClasses {
-        if request.port_range.is_none() {
-            return classes;
-        }
-        PortClasses::new(
-            request.range(self.limits),
-            &self.limits.reserved,
-            walks_by_parity(request, self.limits),
-            |port| classes.class(port).unwrap_or(Class::Free),
-        )
     }
 
     /// Whether some source address holds so many ports that a `bind()` to it would be short of
@@ -359,7 +349,7 @@ fn as_socket(key: &SocketKey, entry: &Entry) -> Socket {
         local: SocketAddr::new(key.source, entry.port),
         remote: key.destination,
         device: key.device,
-        v6only: key.source.is_ipv4().then_some(false),
+        v6only: entry.v6only,
         origin: Origin::Unknown,
         time_wait,
         inode: entry.inode,
