@@ -12,7 +12,7 @@ int task_file(struct bpf_iter__task_file *ctx)
 	struct task_struct *leader;
 	struct socket *socket;
 	struct sock *sk;
-	__u16 family;
+	__u16 family, protocol;
 
 	if (!task || !file)
 		return 0;
@@ -25,9 +25,13 @@ int task_file(struct bpf_iter__task_file *ctx)
 	family = sk->__sk_common.skc_family;
 	if (family != AF_INET && family != AF_INET6)
 		return 0;
-	holder.protocol = sk->sk_protocol;
-	if (holder.protocol != IPPROTO_TCP && holder.protocol != IPPROTO_UDP)
+	protocol = sk->sk_protocol;
+	/* Its subflows, which have the ports, have this file's inode. */
+	if (protocol == IPPROTO_MPTCP)
+		protocol = IPPROTO_TCP;
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
 		return 0;
+	holder.protocol = protocol;
 	holder.tgid = task->tgid;
 	holder.inode = file->f_inode->i_ino;
 	holder.netns = sk->__sk_common.skc_net.net->ns.inum;

@@ -24,6 +24,7 @@ typedef _Bool bool;
 #define AF_INET6	10
 #define IPPROTO_TCP	6
 #define IPPROTO_UDP	17
+#define IPPROTO_MPTCP	262
 #define TCP_TIME_WAIT	6
 #define TCP_NEW_SYN_RECV 12
 
@@ -207,6 +208,19 @@ static struct socket *(*bpf_sock_from_file)(struct file *file) = (void *)162;
 		case 4: __bits = *(const __u32 *)__at; break;                      \
 		case 8: __bits = *(const __u64 *)__at; break;                      \
 		}                                                                  \
+		__bits <<= __builtin_preserve_field_info((pointer)->field, FIELD_LSHIFT); \
+		__bits >> __builtin_preserve_field_info((pointer)->field, FIELD_RSHIFT); \
+	})
+
+/* The same where the verifier does not know what the pointer leads to; 0 where it leads nowhere. */
+#define peek_bits(pointer, field)                                                  \
+	({                                                                         \
+		__u64 __bits = 0;                                                  \
+		bpf_probe_read_kernel(                                             \
+			&__bits,                                                   \
+			__builtin_preserve_field_info((pointer)->field, FIELD_SIZE), \
+			(const void *)(pointer) +                                  \
+				__builtin_preserve_field_info((pointer)->field, FIELD_OFFSET)); \
 		__bits <<= __builtin_preserve_field_info((pointer)->field, FIELD_LSHIFT); \
 		__bits >> __builtin_preserve_field_info((pointer)->field, FIELD_RSHIFT); \
 	})

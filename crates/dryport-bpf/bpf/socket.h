@@ -88,25 +88,48 @@ static __always_inline void fill_tcp(struct socket_head *head, struct tcp_sock *
 	}
 }
 
-static __always_inline void fill_time_wait(struct socket_head *head, struct tcp_timewait_sock *tcp)
+static __always_inline void peek_bucket(struct socket_head *head,
+					const struct inet_bind_bucket *bucket)
+{
+	if (!bucket || peek_bits(bucket, port) != head->local_port)
+		return;
+	head->flags |= SOCKET_BUCKET;
+	head->fastreuse = peek_bits(bucket, fastreuse);
+	head->fastreuseport = peek_bits(bucket, fastreuseport);
+}
+
+/*
+ * is_known: the verifier takes it for a stub. It does not where another protocol's listener
+ * accepted the connection: bpf_skc_to_tcp_timewait_sock() compares tw_prot, which comes from
+ * the listener's sk_prot (MPTCP, also where the client speaks plain TCP; sockmap).
+ */
+static __always_inline void fill_time_wait(struct socket_head *head, struct tcp_timewait_sock *tcp,
+					   bool is_known)
 {
 	struct inet_timewait_sock *stub = &tcp->tw_sk;
 
+#define member(pointer, field) \
+	(is_known ? get_bits(pointer, field) : peek_bits(pointer, field))
 	head->flags |= SOCKET_TIME_WAIT;
-	head->state = stub->tw_substate;
-	head->remaining_jiffies = stub->tw_timer.expires - bpf_jiffies64();
-	if (get_bits(tcp, tw_ts_recent_stamp)) /* int or long */
+	head->state = member(stub, tw_substate);
+	head->remaining_jiffies = member(stub, tw_timer.expires) - bpf_jiffies64();
+	if (member(tcp, tw_ts_recent_stamp)) /* int or long */
 		head->flags |= SOCKET_TIMESTAMPS;
 	if (has_field(stub, tw_entry_stamp)) {
 		head->flags |= SOCKET_AGE;
-		head->age_ms = (__u32)(bpf_ktime_get_ns() / 1000000) - stub->tw_entry_stamp;
+		head->age_ms = (__u32)(bpf_ktime_get_ns() / 1000000) -
+			       (__u32)member(stub, tw_entry_stamp);
 	}
 	if (has_field(stub, tw_connect_bind)) {
 		head->flags |= SOCKET_ORIGIN_TOLD;
-		if (get_bits(stub, tw_connect_bind))
+		if (member(stub, tw_connect_bind))
 			head->flags |= SOCKET_CONNECT_BIND;
 	}
-	fill_bucket(head, stub->tw_tb);
+#undef member
+	if (is_known)
+		fill_bucket(head, stub->tw_tb);
+	else
+		peek_bucket(head, (const struct inet_bind_bucket *)peek_bits(stub, tw_tb));
 }
 
 #endif

@@ -40,15 +40,15 @@ int tcp(struct bpf_iter__tcp *ctx)
 	record.head.uid = ctx->uid;
 	fill_common(&record.head, skc);
 	tcp = bpf_skc_to_tcp_sock(skc);
-	if (tcp) {
+	stub = tcp ? 0 : bpf_skc_to_tcp_timewait_sock(skc);
+	if (tcp)
 		fill_tcp(&record.head, tcp);
-	} else {
-		stub = bpf_skc_to_tcp_timewait_sock(skc);
-		if (stub)
-			fill_time_wait(&record.head, stub);
-		else
-			record.head.flags |= SOCKET_REQUEST;
-	}
+	else if (stub)
+		fill_time_wait(&record.head, stub, true);
+	else if (skc->skc_state == TCP_TIME_WAIT)
+		fill_time_wait(&record.head, (struct tcp_timewait_sock *)skc, false);
+	else
+		record.head.flags |= SOCKET_REQUEST;
 	write(ctx->meta->seq, &record, skc);
 	return 0;
 }

@@ -82,7 +82,12 @@ impl Error {
             Self::Forbidden(_) => Some("run it as root, or with CAP_BPF and CAP_PERFMON"),
             Self::NoIterator(_) => Some("Linux 5.9"),
             Self::OtherPids => Some("run it on the host"),
-            Self::Refused { source, .. } if source.raw_os_error() == Some(libc::EPERM) => {
+            // Such a kernel takes this helper away (`LOCKDOWN_BPF_READ_KERNEL`), which the verifier
+            // then finds to be unknown.
+            Self::Refused { source, log, .. }
+                if source.raw_os_error() == Some(libc::EPERM)
+                    || log.contains("bpf_probe_read_kernel") =>
+            {
                 Some("CAP_PERFMON, and a kernel that is not locked down to confidentiality")
             }
             _ => None,
@@ -96,5 +101,46 @@ impl From<Error> for dryport_host::Error {
             call: "bpf".into(),
             source: io::Error::other(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_want_of_rights_is_forbidden() {
+        let of = |errno| Error::of_permission(io::Error::from_raw_os_error(errno));
+        for errno in [libc::EPERM, libc::EACCES] {
+            assert!(matches!(of(errno), Error::Forbidden(_)));
+        }
+        for errno in [libc::EMFILE, libc::ENOMEM, libc::ENOSYS] {
+            assert!(matches!(of(errno), Error::System { .. }));
+            assert_eq!(of(errno).remedy(), None);
+        }
+    }
+
+    #[test]
+    fn a_kernel_that_shows_nothing_of_its_memory_is_named() {
+        let refused = |errno, log: &str| Error::Refused {
+            program: "tcp",
+            source: io::Error::from_raw_os_error(errno),
+            log: log.into(),
+        };
+        let locked = [
+            refused(libc::EPERM, ""),
+            refused(
+                libc::EINVAL,
+                "program of this type cannot use helper bpf_probe_read_kernel#113",
+            ),
+            refused(libc::EINVAL, "unknown func bpf_probe_read_kernel#113"),
+        ];
+        for error in locked {
+            assert!(error.remedy().unwrap().contains("locked down"), "{error}");
+        }
+        assert_eq!(
+            refused(libc::EINVAL, "invalid func unknown#195896080").remedy(),
+            None
+        );
     }
 }

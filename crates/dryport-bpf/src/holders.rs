@@ -75,3 +75,54 @@ impl Found {
         Owners::new(self.processes.iter().map(owner).collect(), self.by_inode)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn comm(text: &[u8]) -> [u8; 16] {
+        let mut comm = [0; 16];
+        comm[..text.len()].copy_from_slice(text);
+        comm
+    }
+
+    /// No such process ever (`PID_MAX_LIMIT` is 4,194,304).
+    const GONE: u32 = 5_000_000;
+
+    #[test]
+    fn a_process_that_ended_is_told_by_the_name_it_had() {
+        let mut found = Found::default();
+        found.see(GONE, 11, &comm(b"two\nlines"));
+        found.see(GONE + 1, 12, &comm(b"\x1b[31mred\xff"));
+        found.see(GONE + 2, 13, &comm(b"fifteen letters"));
+        found.see(GONE + 3, 14, &[b'x'; 16]);
+        let owners = found.owners();
+        let name = |inode| owners.of(inode).next().unwrap().1.name.clone();
+        assert_eq!(name(11), r"two\x0alines");
+        assert_eq!(name(12), r"\x1b[31mred\xff");
+        assert_eq!(name(13), "fifteen letters");
+        assert_eq!(name(14), "x".repeat(16));
+    }
+
+    #[test]
+    fn files_of_one_process_may_come_in_pieces() {
+        let mut found = Found::default();
+        for (tgid, inode) in [
+            (GONE, 1),
+            (GONE, 2),
+            (GONE + 1, 3),
+            (GONE, 4),
+            (GONE + 1, 1),
+        ] {
+            found.see(tgid, inode, &comm(b"name"));
+        }
+        let owners = found.owners();
+        assert_eq!(owners.processes.len(), 2);
+        let pids = |inode| -> Vec<u32> { owners.of(inode).map(|(_, owner)| owner.pid).collect() };
+        assert_eq!(pids(1), [GONE, GONE + 1]);
+        assert_eq!(
+            (pids(2), pids(3), pids(4)),
+            (vec![GONE], vec![GONE + 1], vec![GONE])
+        );
+    }
+}

@@ -152,4 +152,29 @@ mod tests {
             .map(|function| format!("{:?}", function.instructions))
             .collect()
     }
+
+    #[test]
+    fn an_iterator_that_the_kernel_lacks_is_told_by_name() {
+        let kernel = Kernel {
+            types: Cut {
+                btf: Vec::new(),
+                function_ids: vec![Some(7), None, Some(9)],
+            },
+        };
+        assert_eq!(kernel.target("tcp").ok(), Some(7));
+        assert_eq!(kernel.target("task_file").ok(), Some(9));
+        for name in ["udp", "sctp"] {
+            let error = kernel.target(name).unwrap_err();
+            assert!(matches!(error, Error::NoIterator(told) if told == name));
+            assert_eq!(error.remedy(), Some("Linux 5.9"));
+        }
+    }
+
+    #[test]
+    fn types_that_are_none_are_told() {
+        for bytes in [&b""[..], b"\x9f\xeb", &[0; 64]] {
+            let error = Kernel::of(bytes, &[]).err();
+            assert!(matches!(error, Some(Error::Types(_))), "{error:?}");
+        }
+    }
 }

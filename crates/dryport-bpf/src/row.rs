@@ -167,3 +167,6 @@ pub fn decode_holders(bytes: &[u8], mut observe: impl FnMut(u32, u32, u32, &[u8;
     }
     bytes.len() - rest.len()
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,7 +178,9 @@ pub(crate) fn load_iterator(
     let mut tries = 1;
     loop {
         match load() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && tries < LOAD_TRIES => tries += 1,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && tries < LOAD_TRIES => {
+                tries += 1;
+            }
             loaded => return loaded,
         }
     }

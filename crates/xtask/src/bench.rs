@@ -72,6 +72,8 @@ enum Part {
 /// What every state is measured with.
 struct Bench {
     dryport: PathBuf,
+    /// The program that finds the floors.
+    floors: PathBuf,
     sockets: u32,
     processes: u32,
     runs: u32,
@@ -94,8 +96,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let mut bench = Bench {
         dryport: match &options.binary {
             Some(binary) => binary.clone(),
-            None => workspace::build_release(&workspace::metadata()?)?,
+            None => workspace::build_release(&workspace::metadata()?, "dryport")?,
         },
+        floors: scene::own_program()?,
         sockets,
         processes,
         runs: if smoke { 1 } else { options.runs },
@@ -105,7 +108,12 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         bpf: false,
         table: Table::new(!smoke),
     };
-    println!("{}", scene::machine());
+    // A program that is not optimised finds no floor under one that is.
+    let has_floor = bench.wants(Part::Bpf) || bench.wants(Part::SockDiag);
+    if cfg!(debug_assertions) && has_floor && !smoke {
+        bench.floors = workspace::build_release(&workspace::metadata()?, "xtask")?;
+    }
+    println!("{}, load {} at the start", scene::machine(), scene::load());
     if bench.wants(Part::Explain) {
         bench.explain()?;
     }
@@ -126,6 +134,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     if bench.wants(Part::Namespaces) {
         bench.namespaces()?;
     }
+    println!("\nload {} at the end", scene::load());
     bench.table.finish()
 }
 
@@ -189,11 +198,11 @@ impl Bench {
         Ok(figures)
     }
 
-    /// One discarded run of each that runs often, then A B A B, so that a slow minute of the
+    /// One discarded run of each, then A B A B, so that a slow minute of the
     /// machine hits all.
     fn measured<const N: usize>(&self, plan: &[Run; N]) -> Result<[Figures; N], Failure> {
         let mut taken: [Vec<Figures>; N] = std::array::from_fn(|_| Vec::new());
-        for run in plan.iter().filter(|run| run.runs >= FEW_RUNS || self.smoke) {
+        for run in plan.iter().filter(|run| run.warm) {
             run.measure()?;
         }
         let rounds = plan.iter().map(|run| run.runs).max().unwrap_or_default();
@@ -208,15 +217,14 @@ impl Bench {
     }
 }
 
-/// Runs of a program beside a peer that takes many seconds.
-const FEW_RUNS: u32 = 3;
-
 /// One program to measure, with its name in the table.
 struct Run {
     name: String,
     program: PathBuf,
     arguments: Vec<String>,
     runs: u32,
+    /// Whether a first run is discarded.
+    warm: bool,
 }
 
 impl Run {
@@ -232,12 +240,22 @@ impl Run {
             program: program.into(),
             arguments,
             runs,
+            warm: true,
         }
     }
 
-    /// The same, at most so many times.
-    fn at_most(self, runs: u32) -> Self {
-        let runs = self.runs.min(runs);
+    /// A program that takes many seconds.
+    fn once(self) -> Self {
+        Self {
+            runs: 1,
+            warm: false,
+            ..self
+        }
+    }
+
+    /// A program beside that.
+    fn few(self) -> Self {
+        let runs = self.runs.min(3);
         Self { runs, ..self }
     }
 

@@ -37,11 +37,16 @@ pub fn host_triple() -> Result<String, Failure> {
     })
 }
 
-/// Builds `dryport` as users get it from `cargo build --release`, and tells where it is.
-pub fn build_release(metadata: &Metadata) -> Result<PathBuf, Failure> {
+/// Builds the program of a package as users get `dryport` from `cargo build --release`, and tells
+/// where it is.
+pub fn build_release(metadata: &Metadata, package: &str) -> Result<PathBuf, Failure> {
     let mut cargo = cargo();
-    run(cargo.args(["build", "--release", "--locked", "--package", "dryport"]))?;
-    Ok(metadata.target_directory.join("release/dryport").into())
+    run(cargo.args(["build", "--release", "--locked", "--package", package]))?;
+    Ok(metadata
+        .target_directory
+        .join("release")
+        .join(package)
+        .into())
 }
 
 /// `cargo` in the root of the workspace.

@@ -2,7 +2,7 @@
 
 use dryport_model::{BucketState, Origin, Protocol};
 
-use crate::{Test, rows, scenes, table};
+use crate::{Test, compare, scenes, table};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("automatic_ports_are_shareable", automatic),
@@ -38,9 +38,9 @@ fn buckets_after(setup: &[&str]) -> Vec<(u16, Option<BucketState>, Origin)> {
         "[[scenario]]\nid = \"bucket\"\ntitle = \"a bucket\"\nrange = \"20000-20007\"\nsetup = {setup:?}\n"
     ));
     let rows = stage.client().run(|| {
-        let mut rows = rows::read(&table(true), Protocol::Tcp, rows::ALL_PORTS);
+        let mut rows = compare::read(&table(true), Protocol::Tcp, compare::ALL_PORTS);
         rows.retain(|seen| (20_000..=20_007).contains(&seen.socket.local.port()));
-        rows::buckets_are_the_kernels(&rows);
+        compare::buckets_are_the_kernels(&rows);
         rows
     });
     let told: Vec<_> = rows
@@ -118,13 +118,20 @@ fn listeners() {
             "close-server client",
             "close-client client",
         ],
+        // The kernel's helper does not take its child's TIME_WAIT for one.
+        &[
+            "hold mptcp listen 127.0.0.1:20003",
+            "hold bind 127.0.0.1:19000 connect 127.0.0.1:20003 as client",
+            "close-server client",
+            "close-client client",
+        ],
     ] {
         all_are(setup, Locked, Origin::Bound);
     }
 }
 
 /// Since 6.17.8 the bucket is reckoned anew when a binder leaves, before it stays locked: asked of the
-/// kernel either way (`rows::buckets_are_the_kernels`).
+/// kernel either way (`compare::buckets_are_the_kernels`).
 fn binder_left() {
     let fill = "hold 8 connect 127.0.0.1:9000";
     let visit = "hold bind 127.0.0.2:20003 reuseaddr as visitor";

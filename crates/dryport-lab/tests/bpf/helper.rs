@@ -1,31 +1,27 @@
-//! What this program does instead of testing when it is started with `--helper`: other processes
-//! that hold sockets, and those that something was taken from for good.
+//! What this program does instead of testing when it is started with `--helper`: be another process
+//! that holds sockets, or one that reads ([`readers`]).
 
+use std::ffi::CString;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
-use dryport_bpf::{BpfTable, Kernel, read_owners};
-use dryport_host::SocketTable;
 use dryport_lab::Namespace;
-use dryport_model::Protocol;
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, ipproto, socket_with};
 use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitOptions, getrlimit, kill_process,
-    set_parent_process_death_signal, setrlimit, waitpid,
+    Pid, Signal, WaitOptions, kill_process, set_parent_process_death_signal, waitpid,
 };
 use rustix::thread::{UnshareFlags, set_name, unshare_unsafe};
 
-use crate::rows::ALL_PORTS;
+mod readers;
 
 /// A running helper; ends with this value.
 pub struct Helper {
     child: Child,
-    lines: BufReader<std::process::ChildStdout>,
+    lines: BufReader<ChildStdout>,
 }
 
 impl Helper {
@@ -95,17 +91,18 @@ pub fn run(words: &[String]) -> ! {
     match words[..] {
         ["hold"] => hold(),
         ["hold", name] => {
-            let name = std::ffi::CString::new(bytes(name)).unwrap();
+            let name = CString::new(bytes(name)).unwrap();
             set_name(&name).unwrap();
-            hold()
+            hold();
         }
         ["hold-in-a-thread"] => hold_in_a_thread(),
         ["brief"] => drop(sockets()),
         ["hoard"] => hoard(),
-        ["half-read"] => half_read(),
-        ["read-and-drop"] => read_and_drop(),
-        ["no-types"] => no_types(),
-        ["few-files"] => few_files(),
+        ["half-read"] => readers::half_read(),
+        ["read-and-drop"] => readers::read_and_drop(),
+        ["no-types"] => readers::no_types(),
+        ["few-files"] => readers::few_files(),
+        ["signals"] => readers::signals(),
         _ => panic!("no such helper: {words:?}"),
     }
     std::process::exit(0)
@@ -147,11 +144,22 @@ fn sockets() -> Vec<OwnedFd> {
 
 /// A TCP socket that is bound and nothing else.
 pub fn idle() -> OwnedFd {
+    bound(ipproto::TCP).unwrap()
+}
+
+/// The same of another protocol, if the kernel has it.
+pub fn bound(protocol: rustix::net::Protocol) -> Option<OwnedFd> {
     let flags = SocketFlags::CLOEXEC;
-    let idle = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
-    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
-    bind(&idle, &any).unwrap();
-    idle
+    let made = socket_with(
+        AddressFamily::INET,
+        SocketType::STREAM,
+        flags,
+        Some(protocol),
+    )
+    .ok()?;
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    bind(&made, &any).unwrap();
+    Some(made)
 }
 
 fn hold() {
@@ -239,108 +247,4 @@ impl Drop for Forked {
         let _ = kill_process(pid, Signal::KILL);
         let _ = waitpid(Some(pid), WaitOptions::empty());
     }
-}
-
-/// The BPF links, programs and maps that this process has open: `link_id 7`.
-fn own_parts() -> Vec<String> {
-    let mut parts = Vec::new();
-    for entry in fs::read_dir("/proc/self/fdinfo").unwrap() {
-        let Ok(text) = fs::read_to_string(entry.unwrap().path()) else {
-            continue;
-        };
-        for line in text.lines() {
-            if let Some((word @ ("link_id" | "prog_id" | "map_id"), id)) = line.split_once(':') {
-                parts.push(format!("{word} {}", id.trim()));
-            }
-        }
-    }
-    parts
-}
-
-fn tell(parts: &[String]) {
-    parts.iter().for_each(|part| println!("{part}"));
-    println!("all");
-}
-
-/// Stops in the middle of a reading, with more to come than the kernel gives at once.
-fn half_read() {
-    let _held: Vec<UdpSocket> = (0..2000)
-        .map(|_| UdpSocket::bind("127.0.0.1:0").unwrap())
-        .collect();
-    let table = BpfTable::open(&Kernel::open().unwrap(), true).unwrap();
-    tell(&own_parts());
-    let mut rows = 0;
-    let _ = table.read(Protocol::Udp, ALL_PORTS, &mut |_| {
-        rows += 1;
-        if rows == 10 {
-            println!("reading");
-            wait_for_the_end();
-        }
-    });
-}
-
-/// Uses everything and lets go of it, failures included.
-fn read_and_drop() {
-    let open = || fs::read_dir("/proc/self/fd").unwrap().count();
-    let before = open();
-    let kernel = Kernel::open().unwrap();
-    let table = BpfTable::open(&kernel, true).unwrap();
-    let parts = own_parts();
-    for protocol in [Protocol::Tcp, Protocol::Udp] {
-        table.read(protocol, ALL_PORTS, &mut |_| {}).unwrap();
-    }
-    read_owners(&kernel).unwrap();
-    let lacking = Kernel::without(&[("inet_connection_sock", "icsk_bind_hash")]).unwrap();
-    assert!(BpfTable::open(&lacking, true).is_err());
-    drop((kernel, table, lacking));
-    assert_eq!(own_parts(), Vec::<String>::new());
-    assert_eq!(open(), before);
-    tell(&parts);
-    wait_for_the_end();
-}
-
-/// The kernel's types are where nobody sees them.
-fn no_types() {
-    // SAFETY: a mount namespace; descriptors stay shared by all threads, of which there is one.
-    unsafe { unshare_unsafe(UnshareFlags::NEWNS) }.unwrap();
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change("/", private).unwrap();
-    mount("tmpfs", "/sys", "tmpfs", MountFlags::empty(), c"").unwrap();
-    match Kernel::open() {
-        Ok(_) => println!("opened"),
-        Err(error) => println!(
-            "{error:?}\n{error}\n{}",
-            error.remedy().unwrap_or("no remedy")
-        ),
-    }
-}
-
-/// Tries everything with one descriptor more each time: what it says and what helps.
-fn few_files() {
-    // Read once in a process's life, with one descriptor.
-    dryport_host::kernel_types().unwrap();
-    let free = File::open("/dev/null").unwrap();
-    let free = std::os::fd::AsRawFd::as_raw_fd(&free) as u64;
-    let limit = getrlimit(Resource::Nofile);
-    for spare in 0..12 {
-        let current = Some(free + spare);
-        setrlimit(Resource::Nofile, Rlimit { current, ..limit }).unwrap();
-        match everything() {
-            Ok(()) => println!("ok"),
-            Err(said) => println!("{said}"),
-        }
-    }
-}
-
-fn everything() -> Result<(), String> {
-    let told =
-        |error: dryport_bpf::Error| format!("{error} / {}", error.remedy().unwrap_or("no remedy"));
-    let kernel = Kernel::open().map_err(told)?;
-    let table = BpfTable::open(&kernel, true).map_err(told)?;
-    for protocol in [Protocol::Tcp, Protocol::Udp] {
-        table
-            .read(protocol, ALL_PORTS, &mut |_| {})
-            .map_err(|error| format!("{error} / no remedy"))?;
-    }
-    read_owners(&kernel).map_err(told).map(drop)
 }

@@ -13,6 +13,7 @@ use libtest_mimic::{Arguments, Trial};
 
 mod buckets;
 mod churn;
+mod compare;
 mod helper;
 mod missing;
 mod older;

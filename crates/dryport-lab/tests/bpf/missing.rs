@@ -65,6 +65,8 @@ fn udp_alone() {
     let table = BpfTable::open(&kernel, true).unwrap();
     let place = dryport_lab::Namespace::new().unwrap();
     let _held = crate::scenes::other_user(&place);
-    let rows = place.run(move || crate::rows::are_equal(&table)).unwrap();
+    let rows = place
+        .run(move || crate::compare::are_equal(&table))
+        .unwrap();
     assert!(!rows.is_empty());
 }

@@ -10,14 +10,16 @@ use std::time::{Duration, Instant};
 
 use dryport_host::OwnerWalk;
 use dryport_lab::Namespace;
-use dryport_model::Owner;
+use dryport_model::{Owner, Protocol};
+use rustix::net::{ipproto, listen};
 
 use crate::helper::{self, Helper, hex};
-use crate::{Test, kernel, scenes};
+use crate::{Test, compare, kernel, scenes, table};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("owners_are_those_of_proc", same_as_proc),
     ("sockets_of_a_single_thread_are_found", of_a_thread),
+    ("mptcp_has_its_owner", of_mptcp),
     ("hostile_names_become_printable", hostile_names),
     ("processes_that_end_meanwhile_hide_nobody_else", short_lives),
     ("a_million_other_files_hide_no_socket", a_million_files),
@@ -119,11 +121,8 @@ fn same_as_proc() {
 fn of_a_thread() {
     let mut helper = Helper::start(None, &["hold-in-a-thread"], None);
     let mut inodes: Vec<u32> = Vec::new();
-    loop {
-        match helper.says().parse() {
-            Ok(inode) => inodes.push(inode),
-            Err(_) => break,
-        }
+    while let Ok(inode) = helper.says().parse() {
+        inodes.push(inode);
     }
     assert_eq!(inodes.len(), 5);
     let walk = by_bpf();
@@ -133,6 +132,24 @@ fn of_a_thread() {
             [helper.pid()]
         );
     }
+}
+
+/// The socket with the port is the kernel's own; its inode is that of the program's.
+fn of_mptcp() {
+    let place = Namespace::new().unwrap();
+    let made = place.run(|| {
+        let made = helper::bound(ipproto::MPTCP)?;
+        listen(&made, 1).unwrap();
+        let rows = compare::read(&table(true), Protocol::Tcp, compare::ALL_PORTS);
+        assert_eq!(rows.len(), 1);
+        Some((made, rows[0].socket.inode))
+    });
+    let Some((made, inode)) = made.unwrap() else {
+        return eprintln!("SKIPPED: this kernel has no MPTCP");
+    };
+    assert_eq!(u64::from(inode), helper::inode(&made));
+    let me = std::process::id();
+    assert_eq!(holders(&by_bpf(), inode, &[me].into()), [me]);
 }
 
 fn hostile_names() {
@@ -161,7 +178,7 @@ fn hostile_names() {
 }
 
 fn short_lives() {
-    const READINGS: usize = 40;
+    const READINGS: usize = 25;
     let mut stable: Vec<Helper> = (0..3)
         .map(|_| Helper::start(None, &["hold"], None))
         .collect();

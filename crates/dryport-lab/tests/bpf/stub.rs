@@ -7,7 +7,7 @@ use dryport_host::{Sighting, read_limits, with_route_source};
 use dryport_lab::Stage;
 use dryport_model::{Protocol, Socket, State};
 
-use crate::{Test, rows, scenes, table};
+use crate::{Test, compare, scenes, table};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("timestamps_are_those_of_the_connection", timestamps),
@@ -32,7 +32,7 @@ const DELAY_MS: u64 = 300;
 fn time_waits(stage: &Stage) -> Vec<Sighting> {
     let rows = stage
         .client()
-        .run(|| rows::read(&table(false), Protocol::Tcp, rows::ALL_PORTS));
+        .run(|| compare::read(&table(false), Protocol::Tcp, compare::ALL_PORTS));
     let mut rows = rows.unwrap();
     rows.retain(|seen| seen.socket.is_time_wait_stub());
     rows
@@ -167,13 +167,15 @@ request = "connect 10.77.0.2:9000"
     assert_eq!(is_exact(&mut stage), 5);
 }
 
-/// An orphan's FIN_WAIT2 becomes a TIME_WAIT when the peer closes at last; from then on it counts.
+/// An orphan's FIN_WAIT2 becomes a TIME_WAIT when the peer closes at last; from then on it counts. Its
+/// timer alone would tell that it is old.
 fn age() {
     let mut stage = scenes::stage(
         r#"[[scenario]]
 id = "age"
 title = "an orphan whose peer closes late"
 range = "20000-20007"
+sysctl = { "net.ipv4.tcp_fin_timeout" = "20" }
 setup = [
     "hold connect 127.0.0.1:9000 as soon", "close soon",
     "hold connect 127.0.0.1:9001 as late", "close-client late",

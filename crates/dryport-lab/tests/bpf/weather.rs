@@ -6,7 +6,7 @@ use dryport_bpf::{BpfTable, Error, Kernel};
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use crate::helper::Helper;
-use crate::{Test, rows, scenes};
+use crate::{Test, compare, scenes};
 
 pub const TESTS: &[(&str, Test)] = &[
     ("without_rights_bpf_is_forbidden_at_once", without_rights),
@@ -17,6 +17,7 @@ pub const TESTS: &[(&str, Test)] = &[
         "without_descriptors_it_fails_and_says_why",
         without_descriptors,
     ),
+    ("signals_come_in_the_way_of_nothing", signals),
 ];
 
 /// Runs in a thread that has these capabilities alone.
@@ -63,7 +64,7 @@ fn both_rights() {
         with(CapabilitySet::BPF | CapabilitySet::PERFMON, || {
             let kernel = Kernel::open().unwrap();
             dryport_bpf::read_owners(&kernel).unwrap();
-            rows::are_equal(&BpfTable::open(&kernel, true).unwrap())
+            compare::are_equal(&BpfTable::open(&kernel, true).unwrap())
         })
     });
     assert!(!rows.unwrap().is_empty());
@@ -87,4 +88,10 @@ fn without_descriptors() {
         assert!(line.ends_with(" / no remedy"), "{said:?}");
     }
     assert_eq!(said.last().unwrap(), "ok");
+}
+
+/// The verifier breaks off where one waits.
+fn signals() {
+    let said = Helper::start(None, &["signals"], None).says_to_the_end();
+    assert_eq!(said, ["ok"; 10]);
 }

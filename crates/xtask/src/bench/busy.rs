@@ -5,7 +5,7 @@ use dryport_model::ReaderKind;
 
 use super::herd::Herd;
 use super::measure::Figures;
-use super::{Bench, FEW_RUNS, Part, Run, scene};
+use super::{Bench, Part, Run, scene};
 use crate::failure::Failure;
 
 /// How many sockets a state holds.
@@ -92,7 +92,7 @@ impl Bench {
         let name = reader.name();
         let check = self.check(&["--no-owners", "--reader", name]);
         let floor = format!("floor: read by {name}, thrown away");
-        let floor = Run::new(scene::own_program()?, floor, floor_of, self.runs);
+        let floor = Run::new(&self.floors, floor, floor_of, self.runs);
         if !self.ss {
             let [check, floor] = self.interleaved([check, floor])?;
             self.above_floor(&check, &floor);
@@ -120,9 +120,9 @@ impl Bench {
         if !self.wants(Part::Owners) {
             return Ok(());
         }
-        let check = self.check(&[]).at_most(FEW_RUNS);
+        let check = self.check(&[]).few();
         if self.ss {
-            let peer = Run::new("ss", "ss -tanp", &["-tanp"], 1);
+            let peer = Run::new("ss", "ss -tanp", &["-tanp"], 1).once();
             let [check, peer] = self.interleaved([check, peer])?;
             self.table
                 .at_least("ss -tanp / check", peer.ratio(&check), bound);
@@ -133,7 +133,7 @@ impl Bench {
     }
 
     fn memory(&mut self) -> Result<(), Failure> {
-        let run = |options: &[&str]| self.check(options).at_most(FEW_RUNS);
+        let run = |options: &[&str]| self.check(options).few();
         let plan = [
             run(&[]),
             run(&["--reader", "sock_diag"]),

@@ -84,12 +84,17 @@ impl Herd {
         self.holders.iter_mut().try_for_each(Holder::wait_ready)
     }
 
-    /// Makes one of them hold `connections`.
-    pub fn grow_one(&mut self, index: usize, connections: u32) -> Result<(), Failure> {
-        let holder = self.holders.get_mut(index);
-        let holder = holder.ok_or_else(|| Failure::Usage(format!("no holder {index}")))?;
-        holder.order(Order::of(connections))?;
-        holder.wait_ready()
+    /// Makes each hold `connections`, on a slice of the range for each, so that no two share a port.
+    /// Of a slice with an odd number of ports the kernel gives one less.
+    pub fn grow_apart(&mut self, connections: u16) -> Result<(), Failure> {
+        let width = connections.next_multiple_of(2);
+        let lows = (scene::RANGE.0..scene::RANGE.1).step_by(width.max(2).into());
+        for (holder, low) in self.holders.iter_mut().zip(lows) {
+            scene::set_range((low, low + width - 1))?;
+            holder.order(Order::of(connections.into()))?;
+            holder.wait_ready()?;
+        }
+        scene::set_range(scene::RANGE)
     }
 
     /// Ends them all and waits until their sockets are gone with them.

@@ -42,8 +42,7 @@ pub struct Options {
 /// Descriptors of a holder beside its connections: a listener, pipes, one being made.
 const SPARE_FILES: u64 = 16;
 
-/// Whether so many processes can hold so many sockets: each may open so many files only, and has
-/// one destination, to which no port serves twice.
+/// Whether so many processes can hold so many sockets.
 pub fn check_room(sockets: u32, processes: u32) -> Result<(), Failure> {
     if !(2..=MOST_HOLDERS).contains(&processes) {
         let why = format!("--processes takes 2 to {MOST_HOLDERS}");
@@ -51,14 +50,21 @@ pub fn check_room(sockets: u32, processes: u32) -> Result<(), Failure> {
     }
     raise_open_files()?;
     let (files, _) = getrlimit(Resource::RLIMIT_NOFILE).map_err(Failure::system("getrlimit"))?;
-    let room = files.saturating_sub(SPARE_FILES);
-    let most = room.min(2 * u64::from(scene::FEW_PORTS)).max(1);
-    let needed = u64::from(sockets).div_ceil(most);
-    if u64::from(processes) < needed {
-        let why = format!("one process can hold {most} sockets here: --processes {needed}");
-        return Err(Failure::Usage(format!("{why} for {sockets} sockets")));
+    let most = most_sockets(files);
+    if u64::from(sockets) <= most * u64::from(processes) {
+        return Ok(());
     }
-    Ok(())
+    Err(Failure::Usage(format!(
+        "{processes} processes cannot hold {sockets} sockets here, {most} each at the most: more --processes"
+    )))
+}
+
+/// What one process can hold: it may open so many files only, and has one destination, to which no
+/// port serves twice.
+fn most_sockets(files: u64) -> u64 {
+    files
+        .saturating_sub(SPARE_FILES)
+        .min(2 * u64::from(scene::FEW_PORTS))
 }
 
 pub fn run(options: &Options) -> Result<(), Failure> {
@@ -165,6 +171,12 @@ mod tests {
         let distinct: std::collections::HashSet<_> = clients.collect();
         assert_eq!(distinct.len(), 20_000);
         assert!(distinct.iter().all(|client| client.port() < 32_768));
+    }
+
+    #[test]
+    fn descriptors_and_ports_limit_what_one_process_holds() {
+        assert_eq!(most_sockets(1_024), 1_008);
+        assert_eq!(most_sockets(1 << 20), 30_000);
     }
 
     #[test]

@@ -24,16 +24,7 @@ impl Bench {
 
         scene::enter_fresh_namespace()?;
         let mut herd = Herd::start(HOLDERS.into(), &["--automatic"])?;
-        // A slice of the range for each holder, so that no two share a port.
-        for (index, low) in (scene::RANGE.0..)
-            .step_by(each.into())
-            .take(HOLDERS.into())
-            .enumerate()
-        {
-            scene::set_range((low, low + each - 1))?;
-            herd.grow_one(index, each.into())?;
-        }
-        scene::set_range(scene::RANGE)?;
+        herd.grow_apart(each)?;
         self.table
             .state(&format!("{} sockets, {ports} ports in doubt", 2 * ports));
         let with = self.by_sock_diag()?;

@@ -84,14 +84,18 @@ pub fn sockstat() -> Result<String, Failure> {
 pub fn machine() -> String {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or("?");
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
     let (release, model) = (release.trim(), model.unwrap_or("processor unknown"));
-    format!("machine: Linux {release}, {cores} cores, {model}, load {load} at the start")
+    format!("machine: Linux {release}, {cores} cores, {model}")
+}
+
+/// How many others wanted the processor in the last minute.
+pub fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or("?").to_owned()
 }
 
 /// This program, to be run again as one of its hidden subcommands.
