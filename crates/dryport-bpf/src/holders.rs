@@ -22,6 +22,19 @@ const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 /// # Errors
 /// The kernel refuses, or process ids seen here are not the kernel's.
 pub fn read_owners(kernel: &Kernel) -> Result<OwnerWalk> {
+    read(kernel, |_| true)
+}
+
+/// The same for the sockets of one network namespace, named by its inode number, by whatever
+/// process they are held. What a process is called is looked up for those alone.
+///
+/// # Errors
+/// As [`read_owners`].
+pub fn read_owners_of(kernel: &Kernel, netns: u64) -> Result<OwnerWalk> {
+    read(kernel, |of| u64::from(of) == netns)
+}
+
+fn read(kernel: &Kernel, is_wanted: impl Fn(u32) -> bool) -> Result<OwnerWalk> {
     let own = std::fs::metadata("/proc/self/ns/pid").map(|metadata| metadata.ino());
     if !own.is_ok_and(|own| own == INITIAL_PID_NAMESPACE) {
         return Err(Error::OtherPids);
@@ -29,8 +42,10 @@ pub fn read_owners(kernel: &Kernel) -> Result<OwnerWalk> {
     let ([iterator], _) = kernel.holders()?.load(kernel, ["task_file"])?;
     let mut found = Found::default();
     read_records(iterator?.open()?, |bytes| {
-        Some(decode_holders(bytes, |tgid, inode, _, comm| {
-            found.see(tgid, inode, comm);
+        Some(decode_holders(bytes, |tgid, inode, netns, comm| {
+            if is_wanted(netns) {
+                found.see(tgid, inode, comm);
+            }
         }))
     })
     .map_err(|source| Error::System {

@@ -15,7 +15,7 @@ mod syscall;
 mod table;
 
 pub use error::{Error, Result};
-pub use holders::read_owners;
+pub use holders::{read_owners, read_owners_of};
 pub use kernel::Kernel;
 pub use row::{decode_holders, decode_sockets};
 pub use table::BpfTable;

@@ -3,9 +3,11 @@
 
 use std::sync::OnceLock;
 
-use dryport_bpf::{BpfTable, Kernel};
+use dryport_bpf::{BpfTable, Kernel, read_owners_of};
 use dryport_host::survey::Means;
-use dryport_host::{OwnerWalk, open_files, read_owners, read_owners_here, read_socket_counts};
+use dryport_host::{
+    Namespace, OwnerWalk, open_files, read_owners, read_owners_here, read_socket_counts,
+};
 use dryport_model::{Coverage, Fact, ReaderChoice, ReaderFacts, ReaderKind, Seen};
 
 use crate::failure::Failure;
@@ -113,26 +115,27 @@ impl Reader {
         table
     }
 
-    /// Who holds sockets: of every process at once by BPF, else of those in the calling thread's
-    /// namespace first ([`OwnerWalk::extend`] looks at the others).
+    /// Who holds sockets of the calling thread's namespace: whoever it is by BPF, else processes
+    /// that live there first ([`OwnerWalk::extend`] looks at the others).
     pub fn owners_here(&self) -> dryport_host::Result<OwnerWalk> {
-        self.owners_by(read_owners_here)
+        let here = Namespace::current()?.inode;
+        match self.bpf().map(|kernel| read_owners_of(kernel, here)) {
+            Some(Ok(walk)) => Ok(walk),
+            _ => read_owners_here(),
+        }
     }
 
     /// Who holds sockets, in every process that may be looked at.
     pub fn owners_everywhere(&self) -> dryport_host::Result<OwnerWalk> {
-        self.owners_by(read_owners)
+        match self.bpf().map(dryport_bpf::read_owners) {
+            Some(Ok(walk)) => Ok(walk),
+            _ => read_owners(),
+        }
     }
 
-    fn owners_by(
-        &self,
-        proc: fn() -> dryport_host::Result<OwnerWalk>,
-    ) -> dryport_host::Result<OwnerWalk> {
-        let kernel = self.is_by_bpf().then(|| self.kernel()).flatten();
-        match kernel.map(dryport_bpf::read_owners) {
-            Some(Ok(walk)) => Ok(walk),
-            _ => proc(),
-        }
+    /// The kernel, where BPF is what was chosen.
+    fn bpf(&self) -> Option<&Kernel> {
+        self.is_by_bpf().then(|| self.kernel()).flatten()
     }
 }
 
