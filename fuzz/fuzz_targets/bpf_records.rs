@@ -32,7 +32,9 @@ fn check_sockets(bytes: &[u8], hz: u32) {
     assert!(is_broken || left.len() < LONGEST);
     seen.iter().for_each(check_sighting);
     // Cut anywhere, what is left of the first piece and the second make up the rest.
-    let cut = bytes.first().map_or(0, |at| usize::from(*at) % (bytes.len() + 1));
+    let cut = bytes
+        .first()
+        .map_or(0, |at| usize::from(*at) % (bytes.len() + 1));
     let (mut pieces, first, of_first, _) = decode(&bytes[..cut], hz);
     let (second, rest, of_second, broke) = decode(&bytes[first..], hz);
     pieces.extend(second);
@@ -49,7 +51,10 @@ fn decode(bytes: &[u8], hz: u32) -> (Vec<Sighting>, usize, u64, bool) {
 fn check_sighting(seen: &Sighting) {
     let socket = &seen.socket;
     let (local, remote) = (socket.local.ip(), socket.remote.ip());
-    assert_eq!((local, remote), (local.to_canonical(), remote.to_canonical()));
+    assert_eq!(
+        (local, remote),
+        (local.to_canonical(), remote.to_canonical())
+    );
     if socket.family == Family::V4 {
         assert!(local.is_ipv4() && remote.is_ipv4());
     }

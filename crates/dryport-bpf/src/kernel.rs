@@ -61,10 +61,7 @@ impl Kernel {
     /// As [`Kernel::open`].
     pub fn without(members: &[(&str, &str)]) -> Result<Self> {
         syscall::may_use().map_err(Error::of_permission)?;
-        Self::of(
-            kernel_types().map_err(|kind| Error::NoTypes(kind.into()))?,
-            members,
-        )
+        Self::of(kernel_types().map_err(Error::NoTypes)?, members)
     }
 
     fn of(types: &[u8], without: &[(&str, &str)]) -> Result<Self> {

@@ -18,22 +18,24 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// The command for that place. Where there is no option for it only a remark can be added, which
-    /// a shell passes over.
+    /// The command for that place. Where nothing that can be typed leads there, all of it is a remark:
+    /// what is pasted then does nothing, and nothing elsewhere.
     pub(crate) fn command(&self, command: &str) -> String {
         match self.reach {
             Reach::Here => command.to_string(),
             Reach::Netns(word) if command.starts_with("dryport ") => {
                 format!("{command} --netns {}", quoted(word))
             }
-            Reach::Netns(_) | Reach::Nameless => {
-                format!("{command}  # inside {}", tame(&self.name))
-            }
+            Reach::Netns(word) => match word.strip_prefix("pid:") {
+                Some(pid) => format!("nsenter --target {} --net {command}", quoted(pid)),
+                None => format!("ip netns exec {} {command}", quoted(word)),
+            },
+            Reach::Nameless => format!("# inside {}: {command}", tame(&self.name)),
         }
     }
 }
 
-/// A name for a remark. Not every shell passes over one that is typed (zsh does not).
+/// A name for a remark.
 fn tame(name: &str) -> String {
     let is_tame = |c: char| c.is_ascii_alphanumeric() || "._-:[] ".contains(c);
     name.chars()

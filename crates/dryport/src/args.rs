@@ -168,8 +168,8 @@ pub enum Color {
 /// How sockets are read.
 #[derive(Clone, Copy, Debug, Default, ClapArgs)]
 pub struct ReaderArgs {
-    /// How sockets and their owners are read. The answer is the same; `bpf` is the faster one where
-    /// there are many, and takes privilege (see dryport doctor)
+    /// How sockets and their owners are read. `bpf` takes privilege (see dryport doctor); it is the
+    /// faster one where there are many, and alone sees a client's own IP_LOCAL_PORT_RANGE
     #[arg(long, value_enum, default_value_t = ReaderArg::Auto, value_name = "READER")]
     pub reader: ReaderArg,
 }
@@ -177,7 +177,7 @@ pub struct ReaderArgs {
 /// A reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ReaderArg {
-    /// `bpf` where it may be used and there is enough to read, else `sock_diag`
+    /// `bpf` where it may be used and there is anything to read, else `sock_diag`
     #[default]
     Auto,
     /// BPF iterators, or nothing

@@ -207,12 +207,10 @@ fn reader() -> Finding {
         Ok(reader) => {
             let name = reader.choice.kind.name();
             match reader.choice.reason {
-                ReaderReason::Little => finding(format!("{name}: there is little to read")),
-                ReaderReason::Much => finding(format!("{name}: there is much to read")),
+                ReaderReason::Little => finding(format!("{name}: there is nothing to read")),
+                ReaderReason::Much => finding(format!("{name}: there are sockets to read")),
                 ReaderReason::Asked => finding(name.into()),
-                ReaderReason::Unavailable(_) => finding(format!(
-                    "{name}: there is much to read, and BPF cannot be used"
-                )),
+                ReaderReason::Unavailable(_) => finding(format!("{name}: BPF cannot be used")),
             }
         }
         Err(error) => but(finding(String::new()), Seen::None, error.to_string(), None),

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -101,9 +101,11 @@ impl Namespace {
             let file = File::open(CURRENT)?;
             enter(&file, LinkNameSpaceType::Network)
         };
-        std::thread::spawn(again)
-            .join()
-            .is_ok_and(|entered| entered.is_ok())
+        let thread = std::thread::Builder::new().spawn(again);
+        thread
+            .ok()
+            .and_then(|thread| thread.join().ok())
+            .is_some_and(|entered| entered.is_ok())
     }
 
     /// Moves the calling thread into a namespace. Threads started afterwards by it follow.
@@ -127,7 +129,7 @@ impl Namespace {
             NamespaceSpec::Pid(pid) => of_process(*pid, "net"),
             NamespaceSpec::Here => return Ok(()),
         };
-        let file = File::open(&path).map_err(forbidden)?;
+        let file = open_without_waiting(&path).map_err(forbidden)?;
         // Entering takes privilege, staying does not.
         if inode(&path).ok() == inode(Path::new(CURRENT)).ok() {
             return Ok(());
@@ -225,6 +227,13 @@ fn of_process(pid: u32, kind: &str) -> PathBuf {
 
 fn enter(file: &impl AsFd, kind: LinkNameSpaceType) -> io::Result<()> {
     Ok(move_into_link_name_space(file.as_fd(), Some(kind))?)
+}
+
+/// Opens what a name leads to. A pipe of that name would else wait for somebody to write.
+pub(super) fn open_without_waiting(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).custom_flags(libc::O_NONBLOCK);
+    options.open(path)
 }
 
 fn inode(path: &Path) -> io::Result<u64> {

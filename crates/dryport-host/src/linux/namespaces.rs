@@ -80,9 +80,8 @@ pub fn namespaces() -> Result<NamespaceList> {
     let host = inodes.find(|inode| is_initial(*inode, of_first));
     let mut namespaces = assemble(own, host, processes.live_in, names.concat());
     for found in &mut namespaces {
-        let first = found.pids.first().filter(|_| Some(found.id.inode) != host);
-        if let Some(pid) = first {
-            found.described = described(*pid);
+        if Some(found.id.inode) != host && !found.pids.is_empty() {
+            found.described = described(&found.pids);
         }
     }
     tell_apart(&mut namespaces);
@@ -247,22 +246,45 @@ fn typed(file: &OsStr) -> Option<NamespaceSpec> {
 /// The most characters of a container's id, as its runtime's own lists show it.
 const SHORT_ID: usize = 12;
 
-/// Whose a process is: a container, else a unit, else its name.
-fn described(pid: u32) -> Option<String> {
-    let root = PathBuf::from(format!("/proc/{pid}"));
-    let cgroups = fs::read(root.join("cgroup")).unwrap_or_default();
-    let cgroup = procfs::cgroup_path(&cgroups);
-    let name = cgroup.map(CgroupName::of).unwrap_or_default();
-    if let Some(container) = name.container {
+/// Processes that are looked at to tell whose a namespace is.
+const WITNESSES: usize = 16;
+
+/// Whose a namespace is: the container, pod or service that its processes have in common, else the
+/// name of the first one.
+fn described(pids: &[u32]) -> Option<String> {
+    let pid = *pids.first()?;
+    let names: Vec<CgroupName> = pids.iter().take(WITNESSES).copied().map(home).collect();
+    let first = names.first()?;
+    let all_share = |part: fn(&CgroupName) -> &Option<String>| {
+        names.iter().all(|name| part(name) == part(first))
+    };
+    if let Some(container) = first
+        .container
+        .as_ref()
+        .filter(|_| all_share(|n| &n.container))
+    {
         let id: String = container.chars().take(SHORT_ID).collect();
-        let runtime = name.runtime.map(|runtime| format!(" ({runtime})"));
+        let runtime = first.runtime.map(|runtime| format!(" ({runtime})"));
         return Some(format!("container {id}{}", runtime.unwrap_or_default()));
     }
-    if let Some(unit) = name.unit.filter(|unit| unit.ends_with(".service")) {
-        return Some(unit);
+    if let Some(pod) = first.pod_uid.as_ref().filter(|_| all_share(|n| &n.pod_uid)) {
+        return Some(format!("pod {pod}"));
     }
+    let unit = first.unit.as_ref().filter(|_| all_share(|n| &n.unit));
+    if let Some(unit) = unit.filter(|unit| unit.ends_with(".service")) {
+        return Some(unit.clone());
+    }
+    let root = PathBuf::from(format!("/proc/{pid}"));
     let comm = procfs::parse_comm(&fs::read(root.join("comm")).ok()?);
     (!comm.is_empty()).then(|| format!("{comm} (pid {pid})"))
+}
+
+/// What the cgroup of a process tells.
+fn home(pid: u32) -> CgroupName {
+    let cgroups = fs::read(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    procfs::cgroup_path(&cgroups)
+        .map(CgroupName::of)
+        .unwrap_or_default()
 }
 
 /// A service may have several namespaces: each is then told by its first process too.

@@ -90,9 +90,9 @@ impl OwnerWalk {
             .min(pids.len().div_ceil(PROCESSES_WORTH_A_THREAD))
             .max(1);
         let parts: Vec<Part> = thread::scope(|scope| {
-            let others: Vec<_> = (1..threads)
-                .map(|_| scope.spawn(|| walk(pids, &next)))
-                .collect();
+            // Where no thread is to be had, this one does it all.
+            let other = |_| thread::Builder::new().spawn_scoped(scope, || walk(pids, &next));
+            let others: Vec<_> = (1..threads).map_while(|i| other(i).ok()).collect();
             let mut parts = vec![walk(pids, &next)];
             parts.extend(others.into_iter().filter_map(|other| other.join().ok()));
             parts

@@ -11,22 +11,27 @@ use rustix::mm::{MapFlags, ProtFlags, mmap};
 
 const TYPES: &str = "/sys/kernel/btf/vmlinux";
 
-/// The kernel's types, read when first asked for. 5 MB: mapped where the kernel lets them be
+/// The kernel's types, read when first asked for and then kept. 5 MB: mapped where the kernel lets them be
 /// (since 6.16), which touches only what is looked at; else read, page by page, in 4 ms.
 ///
 /// # Errors
 /// The kernel was built without, or hides them.
-pub fn kernel_types() -> Result<&'static [u8], io::ErrorKind> {
-    static READ: OnceLock<Result<&'static [u8], io::ErrorKind>> = OnceLock::new();
-    *READ.get_or_init(|| {
-        let path = Path::new(TYPES);
-        let file = File::open(path).map_err(|error| error.kind())?;
-        if let Some(mapped) = map(&file) {
-            return Ok(mapped);
-        }
-        let bytes = std::fs::read(path).map_err(|error| error.kind())?;
-        Ok(Vec::leak(bytes))
-    })
+pub fn kernel_types() -> io::Result<&'static [u8]> {
+    static READ: OnceLock<&'static [u8]> = OnceLock::new();
+    // A failure (no descriptor left) may be over by the next time.
+    match READ.get() {
+        Some(types) => Ok(types),
+        None => read().map(|types| *READ.get_or_init(|| types)),
+    }
+}
+
+fn read() -> io::Result<&'static [u8]> {
+    let path = Path::new(TYPES);
+    let file = File::open(path)?;
+    match map(&file) {
+        Some(mapped) => Ok(mapped),
+        None => Ok(Vec::leak(std::fs::read(path)?)),
+    }
 }
 
 /// Maps a whole file for the rest of the process's life.

@@ -31,6 +31,8 @@ pub const TESTS: &[(&str, Test)] = &[
 
 const READINGS: usize = 50;
 const STABLE: usize = 200;
+/// Connections that come and go meanwhile.
+const MADE: u64 = 2000;
 
 type Tuple = (SocketAddr, SocketAddr);
 
@@ -62,6 +64,7 @@ fn churn(place: &Namespace) {
     place
         .set("net.ipv4.ip_local_port_range", "10000 60999")
         .unwrap();
+    let began = Instant::now();
     let (_held, stable) = place.run(settle).unwrap();
     assert_eq!(stable.len(), 3 * STABLE);
     let (is_over, made) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -74,10 +77,16 @@ fn churn(place: &Namespace) {
         place
             .run(|| {
                 let table = table(true);
-                (0..READINGS).for_each(|_| all_are_told(&table, &stable));
-                while made.load(Ordering::Relaxed) < 2000 {
+                let mut readings = 0;
+                while readings < READINGS || made.load(Ordering::Relaxed) < MADE {
+                    // The TIME_WAITs are about to end: a very slow machine has less to say.
+                    if began.elapsed() > Duration::from_secs(40) {
+                        break;
+                    }
                     all_are_told(&table, &stable);
+                    readings += 1;
                 }
+                assert!(readings >= 5, "{readings} readings");
             })
             .unwrap();
     });

@@ -74,29 +74,19 @@ pub fn are_equal_on(
 ) -> Vec<Sighting> {
     let started = Instant::now();
     loop {
-        let before = keyed(&read(&SockDiag, protocol, ports), true);
+        let by_sock_diag = || keyed(&read(&SockDiag, protocol, ports), with_inode);
+        let before = by_sock_diag();
         let rows = read(table, protocol, ports);
-        let after = keyed(&read(&SockDiag, protocol, ports), true);
-        if !same_keys(&before, &after) && started.elapsed() < DEADLINE {
+        let after = by_sock_diag();
+        let is_late = started.elapsed() > DEADLINE;
+        if !same_keys(&before, &after) && !is_late {
             continue;
         }
-        match compare(
-            [&before, &after].map(|rows| with(rows, with_inode)),
-            &rows,
-            with_inode,
-        ) {
+        match compare(&before, &keyed(&rows, with_inode), &after) {
             Ok(()) => return rows,
-            Err(_) if started.elapsed() < DEADLINE => {}
-            Err(difference) => panic!("{difference}"),
+            Err(difference) => assert!(!is_late, "{difference}"),
         }
     }
-}
-
-fn with(rows: &Rows, with_inode: bool) -> Rows {
-    keyed(
-        &rows.values().flatten().copied().collect::<Vec<_>>(),
-        with_inode,
-    )
 }
 
 fn same_keys(one: &Rows, other: &Rows) -> bool {
@@ -107,20 +97,19 @@ fn same_keys(one: &Rows, other: &Rows) -> bool {
     counts(one) == counts(other)
 }
 
-fn compare([before, after]: [Rows; 2], rows: &[Sighting], with_inode: bool) -> Result<(), String> {
-    let rows = keyed(rows, with_inode);
-    if !same_keys(&before, &rows) {
+fn compare(before: &Rows, rows: &Rows, after: &Rows) -> Result<(), String> {
+    if !same_keys(before, rows) || !same_keys(rows, after) {
         let missing = |here: &Rows, there: &Rows| -> Vec<String> {
             let differs = |key: &&Key| here[*key].len() != there.get(*key).map_or(0, Vec::len);
             here.keys().filter(differs).cloned().collect()
         };
         return Err(format!(
             "sock_diag alone: {:#?}\nBPF alone: {:#?}",
-            missing(&before, &rows),
-            missing(&rows, &before)
+            missing(before, rows),
+            missing(rows, before)
         ));
     }
-    for (key, seen) in &rows {
+    for (key, seen) in rows {
         for (at, bpf) in seen.iter().enumerate() {
             compare_details(&before[key][at], bpf, &after[key][at])
                 .map_err(|what| format!("{key}: {what}"))?;

@@ -103,6 +103,8 @@ pub fn run(words: &[String]) -> ! {
         ["no-types"] => readers::no_types(),
         ["few-files"] => readers::few_files(),
         ["signals"] => readers::signals(),
+        ["other-pids"] => readers::other_pids(),
+        ["owners"] => readers::owners(),
         _ => panic!("no such helper: {words:?}"),
     }
     std::process::exit(0)

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,18 +35,21 @@ fn by_bpf() -> OwnerWalk {
     walk
 }
 
-/// The sockets that a process has open.
+/// The sockets that a helper has open. Its standard error may be one, as this process's own.
 fn sockets_of(pid: u32) -> Vec<u32> {
+    let own = [0, 1, 2].map(|fd| inode(Path::new(&format!("/proc/self/fd/{fd}"))));
     let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
-    let inode = |entry: fs::DirEntry| {
-        let target = fs::read_link(entry.path()).ok()?;
-        let number = target
-            .to_str()?
-            .strip_prefix("socket:[")?
-            .strip_suffix(']')?;
-        number.parse().ok()
-    };
-    links.filter_map(|entry| inode(entry.unwrap())).collect()
+    links
+        .filter_map(|entry| inode(&entry.unwrap().path()))
+        .filter(|inode| !own.contains(&Some(*inode)))
+        .collect()
+}
+
+/// `socket:[4711]`.
+fn inode(link: &Path) -> Option<u32> {
+    let target = fs::read_link(link).ok()?;
+    let number = target.to_str()?.strip_prefix("socket:[")?;
+    number.strip_suffix(']')?.parse().ok()
 }
 
 /// Which of these processes hold a socket. Others may have it for a moment: what another test

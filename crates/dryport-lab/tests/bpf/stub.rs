@@ -191,7 +191,7 @@ setup = [
     };
     let (state, orphan) = of(&stage, 9001);
     assert_eq!(state, State::FinWait2);
-    assert!((700..5000).contains(&orphan.age_ms), "{orphan:?}");
+    assert!((700..30_000).contains(&orphan.age_ms), "{orphan:?}");
     let began = Instant::now();
     stage
         .play_all(&scenes::steps(&["close-server late"]))

@@ -17,6 +17,10 @@ pub const TESTS: &[(&str, Test)] = &[
         "without_descriptors_it_fails_and_says_why",
         without_descriptors,
     ),
+    (
+        "owners_are_not_told_by_the_ids_of_another_namespace",
+        other_pids,
+    ),
     ("signals_come_in_the_way_of_nothing", signals),
 ];
 
@@ -45,7 +49,8 @@ fn is_forbidden(capabilities: CapabilitySet) {
     });
     assert!(matches!(error, Error::Forbidden(_)), "{error:?}");
     assert!(error.remedy().unwrap().contains("root"));
-    assert!(took < Duration::from_millis(200), "{took:?}");
+    // A machine under load takes its time for anything.
+    assert!(took < Duration::from_millis(500), "{took:?}");
 }
 
 fn without_rights() {
@@ -93,5 +98,10 @@ fn without_descriptors() {
 /// The verifier breaks off where one waits.
 fn signals() {
     let said = Helper::start(None, &["signals"], None).says_to_the_end();
-    assert_eq!(said, ["ok"; 10]);
+    assert_eq!(said, ["ok"; 20]);
+}
+
+fn other_pids() {
+    let said = Helper::start(None, &["other-pids"], None).says_to_the_end();
+    assert_eq!(said, ["OtherPids", "run it on the host"]);
 }

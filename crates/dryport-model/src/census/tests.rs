@@ -407,4 +407,25 @@ fn a_client_with_a_port_range_of_its_own_is_judged_within_it() {
     };
     assert_eq!(left(Some(own)), 0);
     assert_eq!(left(None), 95);
+    let verdict = judge(&NamespaceFacts {
+        census: &census,
+        owners: None,
+        thresholds: Thresholds::default(),
+    });
+    let dry = verdict
+        .causes
+        .iter()
+        .find(|cause| cause.id == CauseId::ConnectTupleDry);
+    // No setting of the system gives it a port, so none is advised, and the range is not to blame.
+    assert!(
+        dry.unwrap()
+            .remedies
+            .iter()
+            .all(|r| r.command.as_deref() != Some("dryport fix"))
+    );
+    let narrow = verdict
+        .causes
+        .iter()
+        .find(|cause| cause.id == CauseId::RangeNarrow);
+    assert_eq!(narrow.unwrap().level, Level::Ok);
 }

@@ -43,7 +43,13 @@ fn name(request: &crate::Request) -> String {
     ) {
         (_, _, Protocol::Udp, Method::Connect) => String::from("UDP sockets"),
         (Some(source), _, _, Method::Bind) => format!("bind({source}, 0)"),
-        (Some(source), Some(destination), _, _) => format!("{source} to {destination}"),
+        (Some(source), Some(destination), _, _) => match request.port_range {
+            None => format!("{source} to {destination}"),
+            Some(own) => format!(
+                "{source} to {destination} with the program's own ports {}-{}",
+                own.low, own.high
+            ),
+        },
         _ => String::from("any new destination"),
     }
 }
@@ -145,6 +151,20 @@ fn widen_range() -> Remedy {
     )
 }
 
+/// A program that confines itself has to let go itself.
+fn wider_range_for(request: &crate::Request) -> Remedy {
+    if request.port_range.is_none() {
+        return widen_range();
+    }
+    remedy(
+        "widen-own-range",
+        "Let the program ask for more ports (IP_LOCAL_PORT_RANGE): it confines itself to its own \
+         range, and the system's setting gives it none.",
+        None,
+        true,
+    )
+}
+
 fn is_tuple(request: &RequestVerdict) -> bool {
     matches!(request.request.claim(), Claim::Tuple { .. })
 }
@@ -213,7 +233,7 @@ fn tuple_dry(requests: &[RequestVerdict]) -> Vec<Cause> {
                     None,
                     true,
                 ),
-                widen_range(),
+                wider_range_for(&request.request),
             ]
             .into(),
             avoid: ["Raising the descriptor limit or tcp_fin_timeout gives no port back.".into()]
@@ -451,7 +471,8 @@ fn narrow(facts: &NamespaceFacts<'_>, requests: &[RequestVerdict]) -> Option<Cau
     let reserved = limits.reserved.count_in(limits.range);
     let usable = limits.range.size() - reserved;
     (usable < NARROW).then(|| {
-        let level = requests.iter().map(|r| r.level).max().unwrap_or(Level::Ok);
+        let of_range = requests.iter().filter(|r| r.request.port_range.is_none());
+        let level = of_range.map(|r| r.level).max().unwrap_or(Level::Ok);
         Cause {
             id: CauseId::RangeNarrow,
             level: if level >= Level::Warning { level } else { Level::Ok },

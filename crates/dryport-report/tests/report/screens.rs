@@ -162,7 +162,7 @@ fn a_name_that_a_shell_would_take_for_more_is_quoted() {
     assert!(text.contains("dryport fix --netns 'a; reboot'\n"), "{text}");
     let scenes = scenes.map(|scene| scene.elsewhere("", None));
     let text = text::check(&scenes::check(&scenes), Screen::default());
-    assert!(text.contains("dryport fix  # inside a_ reboot\n"), "{text}");
+    assert!(text.contains("# inside a_ reboot: dryport fix\n"), "{text}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 
 use dryport_host::{
     Error as HostError, FoundNamespace, LimitsRead, Namespace, NamespaceList, OwnerWalk,
@@ -107,12 +107,17 @@ fn look_at_all(
         let walk = Arc::new(SharedWalk::start(scope, reader, no_owners));
         let worker = |_| {
             let (walk, next) = (Arc::clone(&walk), &next);
-            scope.spawn(move || {
+            Builder::new().spawn_scoped(scope, move || {
                 let table = reader.table(!no_owners);
                 work(namespaces, next, thresholds, (&table, &walk))
             })
         };
-        let workers: Vec<_> = (0..workers).map(worker).collect();
+        let workers: Vec<_> = (0..workers).map_while(|i| worker(i).ok()).collect();
+        if workers.is_empty() {
+            // No thread is to be had: this one goes everywhere, and stays where it is at the end.
+            let table = reader.table(!no_owners);
+            return work(namespaces, &next, thresholds, (&table, &walk));
+        }
         let joined = workers.into_iter().flat_map(|worker| {
             worker
                 .join()
@@ -160,14 +165,20 @@ fn look_into(
 
 /// One walk over every process, for all namespaces. Whoever needs it first waits for it.
 struct SharedWalk<'scope> {
+    reader: &'scope Reader,
+    no_owners: bool,
+    /// `None` where no thread was to be had.
     thread: Mutex<Option<ScopedJoinHandle<'scope, dryport_host::Result<OwnerWalk>>>>,
-    done: OnceLock<Option<Arc<OwnerWalk>>>,
+    done: OnceLock<Arc<OwnerWalk>>,
 }
 
 impl<'scope> SharedWalk<'scope> {
     fn start(scope: &'scope Scope<'scope, '_>, reader: &'scope Reader, no_owners: bool) -> Self {
-        let thread = (!no_owners).then(|| scope.spawn(|| reader.owners_everywhere()));
+        let start = || Builder::new().spawn_scoped(scope, || reader.owners_everywhere());
+        let thread = (!no_owners).then(start).and_then(Result::ok);
         Self {
+            reader,
+            no_owners,
             thread: Mutex::new(thread),
             done: OnceLock::new(),
         }
@@ -175,12 +186,18 @@ impl<'scope> SharedWalk<'scope> {
 
     /// `None` where nobody looked. A walk that failed found nothing, which the coverage tells.
     fn get(&self) -> Option<Arc<OwnerWalk>> {
-        let join = || {
+        let walk = || {
             let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-            let walk = thread.take()?.join().ok().and_then(Result::ok);
-            Some(Arc::new(walk.unwrap_or_default()))
+            let walk = match thread.take() {
+                Some(thread) => thread.join().ok().and_then(Result::ok),
+                None => self.reader.owners_everywhere().ok(),
+            };
+            Arc::new(walk.unwrap_or_default())
         };
-        self.done.get_or_init(join).clone()
+        if self.no_owners {
+            return None;
+        }
+        Some(Arc::clone(self.done.get_or_init(walk)))
     }
 }
 
@@ -224,7 +241,7 @@ fn closed(forbidden: usize, hidden: usize) -> Option<String> {
     let who = if rustix::process::geteuid().is_root() {
         format!("it takes CAP_SYS_ADMIN to see {them}")
     } else {
-        format!("root sees {them}")
+        format!("root sees {them}, `--netns pid:N` one of your own containers")
     };
     Some(format!(
         "{at_least}{count} other network namespace{s} may not be entered; {who}"

@@ -1,6 +1,7 @@
 //! What is seen of one namespace, the calling thread's, and the verdict on it.
 
 use std::sync::Arc;
+use std::thread::Builder;
 
 use dryport_host::survey::{self, CensusSurvey};
 use dryport_host::{LimitsRead, OwnerWalk, SocketReader, Tally, device_names, read_socket_counts};
@@ -33,9 +34,14 @@ impl Seen {
     ) -> Result<Self, Failure> {
         let table = reader.table(!no_owners);
         let (survey, walk) = std::thread::scope(|scope| {
-            let walk = (!no_owners).then(|| scope.spawn(|| reader.owners_here()));
+            let start = || Builder::new().spawn_scoped(scope, || reader.owners_here());
+            let walk = (!no_owners).then(start);
             let survey = look(&table, read, &thresholds);
-            let walk = walk.map(|walk| walk.join().unwrap_or_else(|_| Ok(OwnerWalk::default())));
+            let walk = walk.map(|walk| match walk {
+                Ok(walk) => walk.join().unwrap_or_else(|_| Ok(OwnerWalk::default())),
+                // No thread is to be had.
+                Err(_) => reader.owners_here(),
+            });
             (survey, walk)
         });
         let (survey, walk) = (survey?, walk.transpose()?);

@@ -199,10 +199,12 @@ fn choose(
         });
         return vec![(named, known)];
     }
+    // No setting gives a port to a program that asks for a range of its own.
     let requests = || {
         verdict
             .requests
             .iter()
+            .filter(|known| known.request.port_range.is_none())
             .map(|known| (known.request, Some(known)))
     };
     let short: Vec<_> = requests()

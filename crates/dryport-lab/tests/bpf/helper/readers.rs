@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
+use std::process::Command;
 
 use dryport_bpf::{BpfTable, Error, Kernel, read_owners};
 use dryport_host::{SocketTable, kernel_types};
@@ -105,12 +106,12 @@ pub fn few_files() {
     }
 }
 
-/// While a signal comes every few milliseconds.
+/// While signals come, not so often that nothing would ever be done on a busy machine.
 pub fn signals() {
     extern "C" fn nothing(_: libc::c_int) {}
     let every = libc::timeval {
         tv_sec: 0,
-        tv_usec: 3000,
+        tv_usec: 20_000,
     };
     let timer = libc::itimerval {
         it_interval: every,
@@ -121,7 +122,7 @@ pub fn signals() {
     // SAFETY: a timer of this process, which the kernel only reads; nothing is to be told of the old one.
     let set = unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()) };
     assert_eq!(set, 0);
-    for _ in 0..10 {
+    for _ in 0..20 {
         match everything() {
             Ok(()) => println!("ok"),
             Err(said) => println!("{said}"),
@@ -139,4 +140,26 @@ fn everything() -> Result<(), String> {
             .map_err(|error| format!("{error} / no remedy"))?;
     }
     read_owners(&kernel).map_err(told).map(drop)
+}
+
+/// Where process ids are others than the kernel's.
+pub fn other_pids() {
+    // SAFETY: a pid namespace, for children alone.
+    unsafe { unshare_unsafe(UnshareFlags::NEWPID) }.unwrap();
+    let program = std::env::current_exe().unwrap();
+    let mut inside = Command::new(program);
+    assert!(
+        inside
+            .args(["--helper", "owners"])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+pub fn owners() {
+    match read_owners(&Kernel::open().unwrap()) {
+        Ok(_) => println!("read"),
+        Err(error) => println!("{error:?}\n{}", error.remedy().unwrap_or("no remedy")),
+    }
 }
