@@ -73,8 +73,10 @@ pub struct Filter {
     pub low: u16,
     /// the highest local port
     pub high: u16,
-    /// 0: inode stays 0, which spares a look at each socket's file
-    pub inodes: u32,
+    /// 0: inode stays 0, which spares a cache line of each socket
+    pub inodes: u16,
+    /// 0: range_low and range_high stay 0, which spares another
+    pub ranges: u16,
 }
 
 const _: () = assert!(size_of::<Filter>() == 8);
