@@ -102,13 +102,15 @@ fn first_difference(a: &Value, b: &Value) -> Option<(String, String)> {
     }
 }
 
-/// Leaves out what an ordinary user cannot see and what says so, and puts lists in order.
+/// Leaves out what an ordinary user cannot see and what says so, and by what reader the rest was seen,
+/// and puts lists in order.
 fn forget_owners(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.remove("owners");
             fields.remove("owner_groups");
             fields.remove("time_wait_left_seconds");
+            fields.remove("how");
             fields.values_mut().for_each(forget_owners);
         }
         Value::Array(values) => {
