@@ -41,8 +41,7 @@ struct socket_head {
 struct filter {
 	__u16 low;		/* the lowest local port */
 	__u16 high;		/* the highest local port */
-	__u16 inodes;		/* 0: inode stays 0, which spares a cache line of each socket */
-	__u16 ranges;		/* 0: range_low and range_high stay 0, which spares another */
+	__u32 inodes;		/* 0: inode stays 0, which spares a cache line of each socket */
 };
 
 /* A socket that a process has open. */

@@ -39,7 +39,7 @@ static __always_inline void fill_bucket(struct socket_head *head, struct inet_bi
 }
 
 /* Set by user space before each reading. */
-volatile struct filter filter = { .high = 65535, .inodes = 1, .ranges = 1 };
+volatile struct filter filter = { .high = 65535, .inodes = 1 };
 
 /*
  * A socket lies in one allocation with its inode, so one cache line is touched instead of
@@ -65,7 +65,7 @@ static __always_inline void fill_sock(struct socket_head *head, struct sock *sk)
 static __always_inline void fill_range(struct socket_head *head, struct inet_sock *inet)
 {
 	/* Since 6.8 in one word; before, in the namespace of the option's own struct. */
-	if (filter.ranges && has_field(inet, local_port_range)) {
+	if (has_field(inet, local_port_range)) {
 		__u32 range = inet->local_port_range;
 
 		head->range_low = range & 0xffff;

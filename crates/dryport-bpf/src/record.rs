@@ -74,9 +74,7 @@ pub struct Filter {
     /// the highest local port
     pub high: u16,
     /// 0: inode stays 0, which spares a cache line of each socket
-    pub inodes: u16,
-    /// 0: range_low and range_high stay 0, which spares another
-    pub ranges: u16,
+    pub inodes: u32,
 }
 
 const _: () = assert!(size_of::<Filter>() == 8);

@@ -43,7 +43,7 @@ pub struct BpfTable {
 
 impl BpfTable {
     /// Loads the programs. Takes 2 ms. Without `inodes` sockets are told without theirs, where
-    /// nobody will ask who holds them, and if there are many without `IP_LOCAL_PORT_RANGE`.
+    /// nobody will ask who holds them.
     ///
     /// # Errors
     /// The kernel refuses.
@@ -67,8 +67,7 @@ impl BpfTable {
         let filter = Filter {
             low: ports.low(),
             high: ports.high(),
-            inodes: u16::from(self.inodes),
-            ranges: u16::from(self.inodes || are_few()),
+            inodes: u32::from(self.inodes),
         };
         self.variables.write(filter.as_bytes())
     }
@@ -205,11 +204,9 @@ fn idle(ports: PortRange) -> dryport_host::Result<Idle> {
     Ok((sockets, tally))
 }
 
-/// Up to here a client's own port range is looked for in any case.
+/// Up to here the idle sockets are read before the others.
 const FEW_SOCKETS: u64 = 50_000;
 
-/// The range lies in a part of the socket that nothing else is read from: 0.3 µs each, a third of all
-/// that a socket takes. Where nobody waits for owners either, many sockets are read without.
 fn are_few() -> bool {
     let counts = read_socket_counts();
     counts.is_ok_and(|counts| counts.tcp + counts.tcp_time_wait <= FEW_SOCKETS)

@@ -35,10 +35,10 @@ pub struct ReaderFacts {
     pub wants_owners: bool,
 }
 
-/// From this many sockets on the BPF reader pays. It takes some ten milliseconds to set up, but it
+/// From this many sockets on the BPF reader pays. It takes 12 to 15 ms to set up, but it
 /// alone sees a client's own port range and what a TIME_WAIT remembers, and either may change the
-/// verdict: so it is used as soon as there is anything to read (`cargo xtask bench` prints what
-/// setting it up costs).
+/// verdict: so it is used as soon as there is anything to read (`cargo xtask bench --only thresholds`
+/// prints what that costs).
 pub const SOCKETS_WORTH_BPF: u64 = 1;
 
 /// From this many open files on it pays for the owners alone: `/proc` takes 2.4 µs for each.

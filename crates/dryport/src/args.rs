@@ -288,8 +288,7 @@ pub struct CheckArgs {
     /// Why does this process fail: its namespace, requests, descriptor limit, connect hooks
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
     pub pid: Option<u32>,
-    /// Do not look up which processes hold the sockets; faster. Of more than 50,000 sockets their
-    /// own port ranges (IP_LOCAL_PORT_RANGE) are not read then either
+    /// Do not look up which processes hold the sockets; faster
     #[arg(long)]
     pub no_owners: bool,
     #[command(flatten)]

@@ -7,7 +7,7 @@ use dryport_wire::procfs::printable;
 use crate::args::CheckArgs;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::reader::{Reader, Scope};
+use crate::reader::{Extent, Reader};
 
 mod everywhere;
 mod process;
@@ -77,7 +77,7 @@ fn check_one(args: &CheckArgs, spec: &NamespaceSpec, output: &Output) -> Result<
     let process = args.pid.map(Process::read).transpose()?;
     Namespace::enter(spec)?;
     let read = read_limits(true)?;
-    let reader = Reader::choose(args.reader.kind(), Scope::Here, !args.no_owners)?;
+    let reader = Reader::choose(args.reader.kind(), Extent::Here, !args.no_owners)?;
     let mut seen = Seen::gather(&reader, &read, args.thresholds.into(), args.no_owners)?;
     seen.verdict
         .causes

@@ -13,7 +13,7 @@ use dryport_wire::procfs::printable;
 
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
-use crate::reader::{Reader, Scope};
+use crate::reader::{Extent, Reader};
 
 const AS_ROOT: &str = "run it as root";
 
@@ -203,7 +203,7 @@ fn bpf(kernel: Result<&Kernel, &dryport_bpf::Error>) -> [Finding; 2] {
 /// Which of them `check` would use at this moment.
 fn reader() -> Finding {
     let finding = |how: String| yes("reader", "reader used now", how);
-    match Reader::choose(None, Scope::Everywhere, true) {
+    match Reader::choose(None, Extent::Everywhere, true) {
         Ok(reader) => {
             let name = reader.choice.kind.name();
             match reader.choice.reason {

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal};
 
 use dryport_fix::{Entry, FixError, Journal, Place, Progress, Wanted, apply, confirm, take_back};
-use dryport_host::survey::{self, Means};
+use dryport_host::survey;
 use dryport_host::{LimitsRead, Namespace, read_limits};
 use dryport_model::plan::{Plan, Setting, Target, recipes};
 use dryport_model::{Headroom, Level, Limits, Platform};
@@ -14,6 +14,7 @@ use dryport_tune::{Error as TuneError, sysctl};
 use crate::args::FixArgs;
 use crate::failure::{Exit, Failure, tell};
 use crate::output::Output;
+use crate::reader::{Extent, Reader};
 use crate::{state, undo};
 
 mod capture;
@@ -502,8 +503,17 @@ fn verified(ready: &Ready<'_>, after: Option<&Limits>) -> Result<Headroom, Strin
         }
     }
     let request = &ready.facts.first().request;
-    let survey = survey::headroom(request, &read, Means::ALL).map_err(|error| error.to_string())?;
-    Ok(survey.classes.headroom())
+    // By the reader that the plan was made with: one of them may see what the other cannot.
+    let reader = Reader::choose(None, Extent::Here, false).map_err(|error| error.to_string())?;
+    let table = reader.table(false);
+    let survey = table.survey(
+        |means| survey::headroom(request, &read, means),
+        |survey| &survey.coverage,
+    );
+    Ok(survey
+        .map_err(|error| error.to_string())?
+        .classes
+        .headroom())
 }
 
 /// The level of the worst request, for the first line.

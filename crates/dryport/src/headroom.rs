@@ -14,7 +14,7 @@ use crate::destination::{Destination, Host};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::owners::owners_coverage;
-use crate::reader::{Reader, Scope};
+use crate::reader::{Extent, Reader};
 
 /// Answers the command.
 pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
@@ -25,7 +25,7 @@ pub fn run(args: &HeadroomArgs, output: &Output) -> Result<Exit, Failure> {
     }
     let read = read_limits(args.bind && !args.udp)?;
     let request = request(args, address, scope, &read.limits)?;
-    let reader = Reader::choose(args.reader.kind(), Scope::Here, !args.no_owners)?;
+    let reader = Reader::choose(args.reader.kind(), Extent::Here, !args.no_owners)?;
     let table = reader.table(!args.no_owners);
     let survey = table.survey(
         |means| survey::headroom(&request, &read, means),

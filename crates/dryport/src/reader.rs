@@ -23,14 +23,14 @@ pub struct Reader {
 
 /// What is going to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum Extent {
     /// The namespace of the calling thread.
     Here,
     /// Every namespace.
     Everywhere,
 }
 
-impl Scope {
+impl Extent {
     /// How many TCP sockets there are. Of the whole machine only those that are alive are counted,
     /// TIME_WAITs in the present namespace alone.
     fn sockets(self) -> Option<u64> {
@@ -50,12 +50,12 @@ impl Reader {
     /// BPF was asked for by name and cannot be had.
     pub fn choose(
         asked: Option<ReaderKind>,
-        scope: Scope,
+        extent: Extent,
         wants_owners: bool,
     ) -> Result<Self, Failure> {
         let facts = ReaderFacts {
             asked,
-            sockets: scope.sockets(),
+            sockets: extent.sockets(),
             open_files: open_files(),
             wants_owners,
         };
@@ -94,7 +94,7 @@ impl Reader {
     /// The kernel for BPF programs, tried now if it was not yet.
     fn kernel(&self) -> Option<&Kernel> {
         let allowed = self.asked != Some(ReaderKind::SockDiag);
-        let open = || Kernel::open().ok().filter(|_| allowed);
+        let open = || allowed.then(|| Kernel::open().ok()).flatten();
         self.kernel.get_or_init(open).as_ref()
     }
 

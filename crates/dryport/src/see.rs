@@ -12,7 +12,7 @@ use crate::args::{GroupKey, SeeArgs};
 use crate::failure::{Exit, Failure, tell};
 use crate::output::Output;
 use crate::owners::owners_coverage;
-use crate::reader::{Reader, Scope};
+use crate::reader::{Extent, Reader};
 
 /// Answers the command. Sockets are written as they come, so memory does not grow with them.
 pub fn run(args: &SeeArgs, output: &Output) -> Result<Exit, Failure> {
@@ -28,7 +28,7 @@ pub fn run(args: &SeeArgs, output: &Output) -> Result<Exit, Failure> {
         walk: if args.no_owners {
             None
         } else {
-            let reader = Reader::choose(None, Scope::Here, true)?;
+            let reader = Reader::choose(None, Extent::Here, true)?;
             Some(reader.owners_everywhere()?)
         },
         devices: device_names().unwrap_or_default(),

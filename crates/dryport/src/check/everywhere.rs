@@ -13,7 +13,7 @@ use dryport_model::{Coverage, Fact, Level, Thresholds};
 use super::Seen;
 use crate::args::CheckArgs;
 use crate::failure::Failure;
-use crate::reader::{Reader, Scope as Reach, Table};
+use crate::reader::{Extent, Reader, Table};
 
 /// Namespaces looked at side by side, at the most: the kernel walks its one table of connections for
 /// each of them.
@@ -65,12 +65,12 @@ pub fn look_everywhere(args: &CheckArgs) -> Result<Everywhere, Failure> {
     let NamespaceList { namespaces, hidden } = namespaces()?;
     let thresholds = args.thresholds.into();
     let is_alone = namespaces.len() < 2;
-    let scope = if is_alone {
-        Reach::Here
+    let extent = if is_alone {
+        Extent::Here
     } else {
-        Reach::Everywhere
+        Extent::Everywhere
     };
-    let reader = Reader::choose(args.reader.kind(), scope, !args.no_owners)?;
+    let reader = Reader::choose(args.reader.kind(), extent, !args.no_owners)?;
     let outcomes = if is_alone {
         let alone = |found| look_here(&reader, found, thresholds, args.no_owners);
         namespaces.into_iter().map(alone).collect()

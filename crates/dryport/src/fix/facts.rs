@@ -22,7 +22,7 @@ use crate::check::Seen;
 use crate::failure::Failure;
 use crate::fix::worst;
 use crate::headroom;
-use crate::reader::{Reader, Scope};
+use crate::reader::{Extent, Reader};
 
 /// A program with more UDP ports than this is a client of many.
 const MOST_UDP_SERVICES: usize = 16;
@@ -70,7 +70,7 @@ impl Facts {
         named: Option<Request>,
         has_rate: bool,
     ) -> Result<Self, Failure> {
-        let reader = Reader::choose(None, Scope::Here, true)?;
+        let reader = Reader::choose(None, Extent::Here, true)?;
         let table = reader.table(true);
         let seen = Seen::gather(&reader, read, thresholds, false)?;
         let chosen = choose(&seen.verdict, named, has_rate);
