@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 const HEAD: usize = 36;
 const LONGEST: usize = HEAD + 32;
 const SHORTEST: usize = HEAD + 8;
-const HOLDER: usize = 32;
+const HOLDER: usize = 28;
 /// The kernel's own, and what no kernel has.
 const TICKS: [u32; 6] = [0, 1, 100, 300, 1000, u32::MAX];
 
@@ -73,7 +73,7 @@ fn check_holders(bytes: &[u8]) {
     let taken = decode_holders(bytes, |tgid, inode, _, comm| {
         assert_eq!(tgid.to_ne_bytes(), bytes[at..at + 4]);
         assert_eq!(inode.to_ne_bytes(), bytes[at + 4..at + 8]);
-        assert_eq!(comm[..], bytes[at + 16..at + HOLDER]);
+        assert_eq!(comm[..], bytes[at + 12..at + HOLDER]);
         at += HOLDER;
     });
     assert_eq!(taken, at);

@@ -31,12 +31,9 @@ int task_file(struct bpf_iter__task_file *ctx)
 		protocol = IPPROTO_TCP;
 	if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
 		return 0;
-	holder.protocol = protocol;
 	holder.tgid = task->tgid;
 	holder.inode = file->f_inode->i_ino;
 	holder.netns = sk->__sk_common.skc_net.net->ns.inum;
-	holder.local_port = sk->__sk_common.skc_num;
-	holder.state = sk->__sk_common.skc_state;
 	leader = task->group_leader;
 	if (leader)
 		bpf_probe_read_kernel(holder.comm, sizeof(holder.comm), leader->comm);

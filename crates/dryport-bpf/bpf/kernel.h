@@ -26,7 +26,7 @@ typedef _Bool bool;
 #define IPPROTO_UDP	17
 #define IPPROTO_MPTCP	262
 #define TCP_TIME_WAIT	6
-#define TCP_NEW_SYN_RECV 12
+#define SOCK_CONNECT_BIND 16	/* of sk_userlocks */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

@@ -24,12 +24,11 @@ struct socket_head {
 	__u8 flags;		/* SOCKET_* */
 	__s8 fastreuse;		/* of the bind bucket */
 	__s8 fastreuseport;	/* of the bind bucket */
-	__u8 userlocks;		/* sk_userlocks */
-	__u8 reserved;		/* 0 */
 	__u16 local_port;	/* in host byte order */
 	__u16 remote_port;	/* in host byte order, 0 for none */
 	__u16 range_low;	/* IP_LOCAL_PORT_RANGE, 0 for none */
 	__u16 range_high;	/* 0 for none */
+	__u16 reserved;		/* 0 */
 	__u32 device;		/* SO_BINDTODEVICE, 0 for none */
 	__u32 inode;		/* of the socket's file, 0 for none */
 	__u32 uid;		/* of the socket's owner */
@@ -49,9 +48,6 @@ struct holder {
 	__u32 tgid;		/* of the process */
 	__u32 inode;		/* of the socket's file */
 	__u32 netns;		/* inode of the socket's network namespace */
-	__u16 local_port;	/* in host byte order, 0 for none */
-	__u8 state;		/* TCP_ESTABLISHED and so on, also of UDP */
-	__u8 protocol;		/* IPPROTO_TCP or IPPROTO_UDP */
 	__u8 comm[16];		/* of the thread group's leader, with a 0 behind it */
 };
 

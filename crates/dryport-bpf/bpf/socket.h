@@ -52,7 +52,6 @@ static __always_inline void fill_sock(struct socket_head *head, struct sock *sk)
 	const struct inode *inode = 0;
 	unsigned long number = 0;
 
-	head->userlocks = get_bits(sk, sk_userlocks);
 	if (!filter.inodes || !sk->sk_socket)
 		return;
 	bpf_probe_read_kernel(&number, sizeof(number),
@@ -64,7 +63,7 @@ static __always_inline void fill_sock(struct socket_head *head, struct sock *sk)
 
 static __always_inline void fill_range(struct socket_head *head, struct inet_sock *inet)
 {
-	/* Since 6.8 in one word; before, in the namespace of the option's own struct. */
+	/* Since 6.8 in one word; before, in a struct, which is not read. */
 	if (has_field(inet, local_port_range)) {
 		__u32 range = inet->local_port_range;
 
@@ -77,13 +76,14 @@ static __always_inline void fill_tcp(struct socket_head *head, struct tcp_sock *
 {
 	/* SOCK_CONNECT_BIND came together with tw_connect_bind, which BTF shows. */
 	const struct inet_timewait_sock *stub = 0;
+	struct sock *sk = &tcp->inet_conn.icsk_inet.sk;
 
-	fill_sock(head, &tcp->inet_conn.icsk_inet.sk);
+	fill_sock(head, sk);
 	fill_range(head, &tcp->inet_conn.icsk_inet);
 	fill_bucket(head, tcp->inet_conn.icsk_bind_hash);
 	if (has_field(stub, tw_connect_bind)) {
 		head->flags |= SOCKET_ORIGIN_TOLD;
-		if (head->userlocks & 16)
+		if (get_bits(sk, sk_userlocks) & SOCK_CONNECT_BIND)
 			head->flags |= SOCKET_CONNECT_BIND;
 	}
 }

@@ -39,10 +39,6 @@ pub struct SocketHead {
     pub fastreuse: i8,
     /// of the bind bucket
     pub fastreuseport: i8,
-    /// sk_userlocks
-    pub userlocks: u8,
-    /// 0
-    pub reserved: u8,
     /// in host byte order
     pub local_port: u16,
     /// in host byte order, 0 for none
@@ -51,6 +47,8 @@ pub struct SocketHead {
     pub range_low: u16,
     /// 0 for none
     pub range_high: u16,
+    /// 0
+    pub reserved: u16,
     /// SO_BINDTODEVICE, 0 for none
     pub device: u32,
     /// of the socket's file, 0 for none
@@ -89,14 +87,8 @@ pub struct Holder {
     pub inode: u32,
     /// inode of the socket's network namespace
     pub netns: u32,
-    /// in host byte order, 0 for none
-    pub local_port: u16,
-    /// TCP_ESTABLISHED and so on, also of UDP
-    pub state: u8,
-    /// IPPROTO_TCP or IPPROTO_UDP
-    pub protocol: u8,
     /// of the thread group's leader, with a 0 behind it
     pub comm: [u8; 16],
 }
 
-const _: () = assert!(size_of::<Holder>() == 32);
+const _: () = assert!(size_of::<Holder>() == 28);

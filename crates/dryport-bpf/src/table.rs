@@ -118,6 +118,10 @@ impl SocketTable for BpfTable {
         "bpf"
     }
 
+    fn tells_port_ranges(&self) -> bool {
+        true
+    }
+
     fn read(
         &self,
         protocol: Protocol,

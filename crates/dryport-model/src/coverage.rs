@@ -11,6 +11,8 @@ pub enum Fact {
     BoundIdle,
     /// Whether each port's bind bucket can be shared.
     BindBuckets,
+    /// `IP_LOCAL_PORT_RANGE` of clients, within which they are to be judged.
+    PortRanges,
     /// Whether connections in TIME_WAIT had TCP timestamps.
     TimeWaitTimestamps,
     /// `IPV6_V6ONLY` of connected IPv6 sockets.
@@ -31,6 +33,7 @@ impl Fact {
             Self::Sockets => "sockets",
             Self::BoundIdle => "bound_idle",
             Self::BindBuckets => "bind_buckets",
+            Self::PortRanges => "port_ranges",
             Self::TimeWaitTimestamps => "time_wait_timestamps",
             Self::V6Only => "v6only",
             Self::Settings => "settings",

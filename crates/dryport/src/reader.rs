@@ -191,6 +191,6 @@ fn is_doubt(coverage: &Coverage) -> bool {
     coverage.seen != Seen::Full
         && matches!(
             coverage.fact,
-            Fact::BindBuckets | Fact::TimeWaitTimestamps | Fact::V6Only
+            Fact::BindBuckets | Fact::PortRanges | Fact::TimeWaitTimestamps | Fact::V6Only
         )
 }

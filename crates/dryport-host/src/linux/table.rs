@@ -33,6 +33,9 @@ pub trait SocketTable {
     /// What coverage calls it: `sock_diag`, `bpf`.
     fn name(&self) -> &'static str;
 
+    /// Whether it tells [`Sighting::port_range`].
+    fn tells_port_ranges(&self) -> bool;
+
     /// Hands over every socket of a protocol on these local ports, of both families, bound-but-idle
     /// ones included where the kernel shows them.
     ///
@@ -53,6 +56,10 @@ pub struct SockDiag;
 impl SocketTable for SockDiag {
     fn name(&self) -> &'static str {
         "sock_diag"
+    }
+
+    fn tells_port_ranges(&self) -> bool {
+        false
     }
 
     fn read(

@@ -392,6 +392,7 @@ const fn fact(fact: Fact) -> &'static str {
         Fact::Sockets => "sockets",
         Fact::BoundIdle => "idle bound sockets",
         Fact::BindBuckets => "locked ports",
+        Fact::PortRanges => "clients' own ranges",
         Fact::TimeWaitTimestamps => "timestamps of TIME_WAITs",
         Fact::V6Only => "IPv6-only sockets",
         Fact::Settings => "settings",

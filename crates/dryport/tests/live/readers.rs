@@ -109,6 +109,15 @@ setup = [
         .unwrap_or_else(|| panic!("{document:#}"));
     assert_eq!(ranged["headroom"]["at_most"], 0, "{ranged:#}");
     assert_eq!(document["level"], "critical");
+    // The other reader says that it cannot tell.
+    let words = ["check", "--netns", ".", "--json", "--reader", "sock_diag"];
+    let untold = dryport(stage.client(), &words).document();
+    let coverage = untold["coverage"].as_array().unwrap();
+    let ranges = coverage
+        .iter()
+        .find(|c| c["fact"] == "port_ranges")
+        .unwrap();
+    assert_eq!(ranges["seen"], "none", "{ranges}");
     Ok(())
 }
 

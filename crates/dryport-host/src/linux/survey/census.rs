@@ -68,11 +68,27 @@ pub fn census<'a>(
     let mut coverage = vec![sockets, read.coverage()];
     coverage.extend(asked.coverage);
     coverage.extend(timestamps);
+    coverage.extend(port_ranges(&census, means));
     settle_addresses(&mut census, means, &mut coverage);
     Ok(CensusSurvey {
         census,
         coverage,
         asked: asked.ports,
+    })
+}
+
+/// A client that confines itself to fewer ports may be dry where others are not. Nothing is said of it
+/// where there is no client.
+fn port_ranges(census: &Census<'_>, means: Means<'_>) -> Option<Coverage> {
+    if census.request_count() == 0 {
+        return None;
+    }
+    let how = means.name(false);
+    Some(if means.table.tells_port_ranges() {
+        Coverage::full(Fact::PortRanges, how)
+    } else {
+        let why = "a client that sets IP_LOCAL_PORT_RANGE has fewer ports than is told here; root sees it";
+        Coverage::none(Fact::PortRanges, how, why.into())
     })
 }
 
