@@ -1,7 +1,7 @@
 //! bpf(2), as far as it is needed to load iterators and read them.
 //!
 //! aya's own loader parses the kernel's BTF anew whenever it is made and tries some twenty features:
-//! 40 ms in which a whole census is done (measured on 6.18).
+//! 40 ms in which a whole census is done (measured once on 6.18).
 
 use std::fs::File;
 use std::io;

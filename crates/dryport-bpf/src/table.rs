@@ -180,7 +180,7 @@ fn failed(source: std::io::Error) -> dryport_host::Error {
 type Idle = (Vec<Socket>, Tally);
 
 /// Reads the bound sockets that are idle, and then `table`. The kernel looks at every socket for the
-/// former, 0.4 µs each, so where there are many both are read at once.
+/// former, so where there are many both are read at once.
 fn beside<T>(
     ports: PortRange,
     table: impl FnOnce() -> dryport_host::Result<T>,

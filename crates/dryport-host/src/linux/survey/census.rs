@@ -87,7 +87,8 @@ fn port_ranges(census: &Census<'_>, means: Means<'_>) -> Option<Coverage> {
     Some(if means.table.tells_port_ranges() {
         Coverage::full(Fact::PortRanges, how)
     } else {
-        let why = "a client that sets IP_LOCAL_PORT_RANGE has fewer ports than is told here; root sees it";
+        let why = "a client that sets IP_LOCAL_PORT_RANGE has fewer ports than is told here; the \
+                   machine's root sees it";
         Coverage::none(Fact::PortRanges, how, why.into())
     })
 }
